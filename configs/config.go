@@ -1,0 +1,339 @@
+// Package configs holds the one configuration of the program: defaults, a strict YAML file over them, HEYI_*
+// variables over both. heyi.example.yaml documents every key by its consequence and is tested against this struct.
+package configs
+
+import (
+	"bytes"
+	_ "embed"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+)
+
+// Example is the documented example file; it equals Default.
+//
+//go:embed heyi.example.yaml
+var Example []byte
+
+// Config is everything an operator may set. Durations are Go durations ("15s"), sizes are bytes.
+type Config struct {
+	Demo bool   `yaml:"demo"`
+	Data string `yaml:"data"`
+
+	Node   Node   `yaml:"node"`
+	HTTP   HTTP   `yaml:"http"`
+	Store  Store  `yaml:"store"`
+	Link   Link   `yaml:"link"`
+	People People `yaml:"people"`
+	Fleet  Fleet  `yaml:"fleet"`
+	Queue  Queue  `yaml:"queue"`
+	Room   Room   `yaml:"room"`
+	Media  Media  `yaml:"media"`
+	Log    Log    `yaml:"log"`
+}
+
+// Node names this process.
+type Node struct {
+	Name string `yaml:"name"`
+}
+
+// HTTP is the front door.
+type HTTP struct {
+	Listen         string        `yaml:"listen"`
+	PlainListen    string        `yaml:"plain_listen"`
+	TLS            bool          `yaml:"tls"`
+	CertFile       string        `yaml:"cert_file"`
+	KeyFile        string        `yaml:"key_file"`
+	PublicURL      string        `yaml:"public_url"`
+	Origins        []string      `yaml:"origins"`
+	TrustedProxies []string      `yaml:"trusted_proxies"`
+	BodyLimit      int           `yaml:"body_limit"`
+	MetricsToken   string        `yaml:"metrics_token"`
+	DrainTimeout   time.Duration `yaml:"drain_timeout"`
+}
+
+// Store is the database.
+type Store struct {
+	Driver   string `yaml:"driver"`
+	DSN      string `yaml:"dsn"`
+	Readers  int    `yaml:"readers"`
+	BatchMax int    `yaml:"batch_max"`
+}
+
+// Link bounds websocket links.
+type Link struct {
+	PendingMax    int           `yaml:"pending_max"`
+	ConnectRate   int           `yaml:"connect_rate"`
+	AddressRate   int           `yaml:"address_rate"`
+	AddressBurst  int           `yaml:"address_burst"`
+	AuthTimeout   time.Duration `yaml:"auth_timeout"`
+	Ping          time.Duration `yaml:"ping"`
+	DeadAfter     time.Duration `yaml:"dead_after"`
+	Frame         int           `yaml:"frame"`
+	SendBuffer    int           `yaml:"send_buffer"`
+	WriteTimeout  time.Duration `yaml:"write_timeout"`
+	Rate          int           `yaml:"rate"`
+	Burst         int           `yaml:"burst"`
+	EpochBatch    int           `yaml:"epoch_batch"`
+	EpochInterval time.Duration `yaml:"epoch_interval"`
+}
+
+// People bounds sign-in.
+type People struct {
+	SessionMax  time.Duration `yaml:"session_max"`
+	SessionIdle time.Duration `yaml:"session_idle"`
+	RequireTOTP bool          `yaml:"require_totp"`
+	WrongMax    int           `yaml:"wrong_max"`
+	WrongWindow time.Duration `yaml:"wrong_window"`
+	AddressMax  int           `yaml:"address_max"`
+	Argon2MiB   int           `yaml:"argon2_mib"`
+	Argon2Time  int           `yaml:"argon2_time"`
+}
+
+// Fleet bounds devices.
+type Fleet struct {
+	DemoUnit     string        `yaml:"demo_unit"`
+	ClaimLife    time.Duration `yaml:"claim_life"`
+	ClaimsPerMin int           `yaml:"claims_per_min"`
+	Grace        time.Duration `yaml:"grace"`
+	Sweep        time.Duration `yaml:"sweep"`
+	CredLife     time.Duration `yaml:"cred_life"`
+}
+
+// Queue holds the promises of the waiting line.
+type Queue struct {
+	OfferLease     time.Duration `yaml:"offer_lease"`
+	Ring           time.Duration `yaml:"ring"`
+	Missed         time.Duration `yaml:"missed"`
+	Grace          time.Duration `yaml:"grace"`
+	Parked         time.Duration `yaml:"parked"`
+	WrapUp         time.Duration `yaml:"wrap_up"`
+	SeatLost       time.Duration `yaml:"seat_lost"`
+	TicketsPerHour int           `yaml:"tickets_per_hour"`
+	MatchEvery     time.Duration `yaml:"match_every"`
+}
+
+// Room holds the clocks of a session.
+type Room struct {
+	Grace     time.Duration `yaml:"grace"`
+	Suspended time.Duration `yaml:"suspended"`
+	Capture   time.Duration `yaml:"capture"`
+}
+
+// Media is the SFU.
+type Media struct {
+	ListenUDP []string      `yaml:"listen_udp"`
+	PublicIPs []string      `yaml:"public_ips"`
+	Profile   string        `yaml:"profile"`
+	MaxRooms  int           `yaml:"max_rooms"`
+	SpecSweep time.Duration `yaml:"spec_sweep"`
+}
+
+// Log says what is logged.
+type Log struct {
+	Level  string `yaml:"level"`
+	Format string `yaml:"format"`
+}
+
+// Default returns the configuration of one node on the embedded database, loopback only.
+func Default() Config {
+	return Config{
+		Data:  "data",
+		HTTP:  HTTP{Listen: "127.0.0.1:8480", BodyLimit: 1 << 20, DrainTimeout: 20 * time.Second},
+		Store: Store{Driver: "sqlite", Readers: 4, BatchMax: 256},
+		Link: Link{
+			PendingMax: 2000, ConnectRate: 1000, AddressRate: 200, AddressBurst: 2000, AuthTimeout: 10 * time.Second,
+			Ping: 45 * time.Second, DeadAfter: 100 * time.Second, Frame: 64 << 10, SendBuffer: 256 << 10,
+			WriteTimeout: 10 * time.Second, Rate: 20, Burst: 60, EpochBatch: 200, EpochInterval: 20 * time.Millisecond,
+		},
+		People: People{
+			SessionMax: 12 * time.Hour, SessionIdle: time.Hour, RequireTOTP: true, WrongMax: 5, WrongWindow: 10 * time.Minute,
+			AddressMax: 50, Argon2MiB: 64, Argon2Time: 3,
+		},
+		Fleet: Fleet{
+			DemoUnit: "150430206201", ClaimLife: 10 * time.Minute, ClaimsPerMin: 30, Grace: time.Minute, Sweep: 5 * time.Second,
+			CredLife: 180 * 24 * time.Hour,
+		},
+		Queue: Queue{
+			OfferLease: 15 * time.Second, Ring: 30 * time.Second, Missed: 10 * time.Minute, Grace: 2 * time.Minute,
+			Parked: 30 * time.Minute, WrapUp: 2 * time.Minute, SeatLost: time.Minute, TicketsPerHour: 10,
+			MatchEvery: 500 * time.Millisecond,
+		},
+		Room:  Room{Grace: 2 * time.Minute, Suspended: 10 * time.Minute, Capture: 10 * time.Minute},
+		Media: Media{ListenUDP: []string{"127.0.0.1:7882"}, Profile: "auto", MaxRooms: 100, SpecSweep: 500 * time.Millisecond},
+		Log:   Log{Level: "info", Format: "text"},
+	}
+}
+
+// Load reads the file (none when path is empty) over Default, then the variables of env ("HEYI_HTTP_LISTEN=..."),
+// and validates. Unknown keys, in the file or among HEYI_*, are errors that name the key.
+func Load(path string, env []string) (Config, error) {
+	c := Default()
+	if path != "" {
+		b, err := os.ReadFile(path) //nolint:gosec // named by the operator
+		if err != nil {
+			return c, fmt.Errorf("config file: %w", err)
+		}
+		dec := yaml.NewDecoder(bytes.NewReader(b), yaml.Strict(), yaml.DisallowUnknownField())
+		if err := dec.Decode(&c); err != nil {
+			return c, fmt.Errorf("config file %s: %w", path, err)
+		}
+	}
+	if err := overlay(&c, env); err != nil {
+		return c, err
+	}
+	if c.Node.Name == "" {
+		name, err := os.Hostname()
+		if err != nil || name == "" {
+			name = "heyi"
+		}
+		c.Node.Name = name
+	}
+	return c, c.Validate()
+}
+
+// reserved are HEYI_ variables that are not configuration keys.
+func reserved(name string) bool {
+	switch name {
+	case "HEYI_MASTER_KEY", "HEYI_CONFIG":
+		return true
+	}
+	return strings.HasPrefix(name, "HEYI_TEST_")
+}
+
+func overlay(c *Config, env []string) error {
+	fields := map[string]reflect.Value{}
+	var walk func(prefix string, v reflect.Value)
+	walk = func(prefix string, v reflect.Value) {
+		for i := range v.NumField() {
+			name := prefix + "_" + strings.ToUpper(v.Type().Field(i).Tag.Get("yaml"))
+			if v.Field(i).Kind() == reflect.Struct {
+				walk(name, v.Field(i))
+				continue
+			}
+			fields[name] = v.Field(i)
+		}
+	}
+	walk("HEYI", reflect.ValueOf(c).Elem())
+	for _, kv := range env {
+		name, val, ok := strings.Cut(kv, "=")
+		if !ok || !strings.HasPrefix(name, "HEYI_") || reserved(name) {
+			continue
+		}
+		f, known := fields[name]
+		if !known {
+			return fmt.Errorf("%s: no such setting; heyi config lists them", name)
+		}
+		if err := set(f, val); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func set(f reflect.Value, val string) error {
+	switch f.Interface().(type) {
+	case time.Duration:
+		d, err := time.ParseDuration(val)
+		if err != nil {
+			return fmt.Errorf("want a duration like 15s: %w", err)
+		}
+		f.SetInt(int64(d))
+	case string:
+		f.SetString(val)
+	case bool:
+		b, err := strconv.ParseBool(val)
+		if err != nil {
+			return errors.New("want true or false")
+		}
+		f.SetBool(b)
+	case int:
+		n, err := strconv.Atoi(val)
+		if err != nil {
+			return errors.New("want a whole number")
+		}
+		f.SetInt(int64(n))
+	case []string:
+		var list []string
+		for s := range strings.SplitSeq(val, ",") {
+			if s = strings.TrimSpace(s); s != "" {
+				list = append(list, s)
+			}
+		}
+		f.Set(reflect.ValueOf(list))
+	default:
+		return fmt.Errorf("cannot be set by a variable (%s)", f.Type())
+	}
+	return nil
+}
+
+// Validate returns the first setting that cannot work, in words that say what to do.
+func (c *Config) Validate() error {
+	if _, _, err := net.SplitHostPort(c.HTTP.Listen); err != nil {
+		return fmt.Errorf("http.listen %q: want host:port", c.HTTP.Listen)
+	}
+	if c.Store.Driver != "sqlite" && c.Store.Driver != "postgres" {
+		return fmt.Errorf("store.driver %q: want sqlite or postgres", c.Store.Driver)
+	}
+	if c.Store.Driver == "postgres" && c.Store.DSN == "" {
+		return errors.New("store.dsn: postgres needs a URL, postgres://user@host/db")
+	}
+	if c.Data == "" {
+		return errors.New("data: name a folder that this program may write")
+	}
+	if (c.HTTP.CertFile == "") != (c.HTTP.KeyFile == "") {
+		return errors.New("http.cert_file and http.key_file: give both or none")
+	}
+	if c.Media.Profile != "auto" && c.Media.Profile != "e2e" {
+		return fmt.Errorf("media.profile %q: want auto or e2e", c.Media.Profile)
+	}
+	if len(c.Media.ListenUDP) == 0 {
+		return errors.New("media.listen_udp: name at least one address, 127.0.0.1:7882")
+	}
+	for _, a := range c.Media.ListenUDP {
+		host, _, err := net.SplitHostPort(a)
+		if err != nil || net.ParseIP(host) == nil || net.ParseIP(host).IsUnspecified() {
+			return fmt.Errorf("media.listen_udp %q: want an explicit address and port, 192.0.2.7:7882", a)
+		}
+	}
+	if c.People.RequireTOTP && c.Demo {
+		c.People.RequireTOTP = false // demo passwords are random and printed; a second factor would end the walk
+	}
+	for name, d := range map[string]time.Duration{
+		"queue.offer_lease": c.Queue.OfferLease, "queue.ring": c.Queue.Ring, "queue.missed": c.Queue.Missed,
+		"queue.grace": c.Queue.Grace, "queue.parked": c.Queue.Parked, "queue.wrap_up": c.Queue.WrapUp,
+		"room.grace": c.Room.Grace, "room.suspended": c.Room.Suspended, "room.capture": c.Room.Capture,
+		"link.ping": c.Link.Ping, "link.dead_after": c.Link.DeadAfter, "link.auth_timeout": c.Link.AuthTimeout,
+		"fleet.grace": c.Fleet.Grace, "fleet.claim_life": c.Fleet.ClaimLife, "people.session_max": c.People.SessionMax,
+	} {
+		if d <= 0 {
+			return fmt.Errorf("%s: want a duration above zero", name)
+		}
+	}
+	if c.Link.DeadAfter <= c.Link.Ping {
+		return errors.New("link.dead_after: must be longer than link.ping")
+	}
+	return nil
+}
+
+// Redacted returns the configuration as YAML without secrets.
+func (c Config) Redacted() string {
+	if c.HTTP.MetricsToken != "" {
+		c.HTTP.MetricsToken = "(set)"
+	}
+	if i := strings.Index(c.Store.DSN, "@"); i > 0 {
+		c.Store.DSN = "(set)" + c.Store.DSN[i:]
+	}
+	b, err := yaml.Marshal(c)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
