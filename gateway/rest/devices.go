@@ -1,0 +1,241 @@
+package rest
+
+import (
+	"bytes"
+	"context"
+	"mime"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"heyi/devices"
+	"heyi/gateway/auth"
+	"heyi/internal/fault"
+	"heyi/internal/ident"
+	"heyi/internal/org"
+)
+
+// Devices is the area of the fleet's registry and of visits. All fields but RTT must be set.
+type Devices struct {
+	Registry *devices.Registry
+	Tree     *org.Tree
+	RTT      func(ident.DeviceID) (ms int, ok bool) // round trip of the live link, when this node holds it
+	Now      func() time.Time
+}
+
+// Routes implements Area.
+func (a Devices) Routes(r *Router) {
+	see, manage := RequireRole(auth.RolesOf(auth.SeeDevices)...), RequireRole(auth.RolesOf(auth.ManageDevice)...)
+	r.Get("/devices", see, a.list)
+	r.Get("/devices/{id}", manage, a.get)
+	r.Post("/devices/import", RequireRole(auth.RolesOf(auth.EnrolDevice)...), a.importCSV)
+	r.Large("/devices/import")
+	r.Post("/devices/{id}/disable", manage, a.life(a.Registry.Disable))
+	r.Post("/devices/{id}/enable", manage, a.life(a.Registry.Enable))
+	r.Post("/devices/{id}/revoke", manage, a.life(a.Registry.Revoke))
+	r.Post("/visits", Require(auth.Device), a.openVisit)
+	r.Post("/visits/{id}/close", Require(auth.Device), a.closeVisit)
+}
+
+// DeviceRow is a device as lists and live views show it (docs/protocol.md §3).
+type DeviceRow struct {
+	ID        ident.DeviceID   `json:"id"`
+	Name      string           `json:"name"`
+	Serial    string           `json:"serial"`
+	Kind      devices.Kind     `json:"kind"`
+	Class     devices.Class    `json:"class"`
+	Model     string           `json:"model"`
+	UnitID    ident.UnitID     `json:"unit_id"`
+	Place     []string         `json:"place"` // names from the city down
+	Life      devices.Life     `json:"life"`
+	Presence  devices.State    `json:"presence"`
+	Chip      devices.Chip     `json:"chip"`
+	Use       string           `json:"use"`
+	AppVer    string           `json:"app_ver"`
+	Engine    string           `json:"engine"`
+	KeyStore  devices.KeyStore `json:"key_store"`
+	SinceAt   int64            `json:"since_at"`
+	SeenAt    int64            `json:"seen_at"`
+	Cause     string           `json:"cause"`
+	Simulated bool             `json:"simulated"`
+	RTTMS     *int             `json:"rtt_ms"`
+}
+
+// NewDeviceRow builds the row of a device. rtt may be nil.
+func NewDeviceRow(d devices.Row, tree *org.Tree, now time.Time, rtt func(ident.DeviceID) (int, bool)) DeviceRow {
+	row := DeviceRow{
+		ID: d.ID, Name: d.Name, Serial: d.Serial, Kind: d.Kind, Class: d.Class, Model: d.Model, UnitID: d.UnitID,
+		Place: tree.Names(d.UnitID), Life: d.Life, Presence: d.Presence,
+		Chip: devices.ChipOf(d.Life, d.Presence, d.Class, time.UnixMicro(d.SinceAt), now), Use: d.Use, AppVer: d.AppVer,
+		Engine: d.Engine, KeyStore: d.KeyStore, SinceAt: d.SinceAt, SeenAt: d.SeenAt, Cause: d.Cause, Simulated: d.Simulated,
+	}
+	if rtt != nil && d.Presence == devices.Connected {
+		if ms, ok := rtt(d.ID); ok {
+			row.RTTMS = &ms
+		}
+	}
+	return row
+}
+
+func (a Devices) row(d devices.Row) DeviceRow { return NewDeviceRow(d, a.Tree, a.Now(), a.RTT) }
+
+func (a Devices) list(c *fiber.Ctx) error {
+	f := devices.Filter{
+		Unit: ident.UnitID(c.Query("unit")), Chip: devices.Chip(c.Query("chip")), Kind: devices.Kind(c.Query("kind")),
+		Q: c.Query("q"), Cursor: c.Query("cursor"),
+	}
+	if s := c.Query("limit"); s != "" {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 1 {
+			return fault.InField("list.bad_filter", "limit")
+		}
+		f.Limit = n
+	}
+	page, err := a.Registry.Devices(c.UserContext(), scopeOf(c), f)
+	if err != nil {
+		return err
+	}
+	rows := make([]DeviceRow, 0, len(page.Rows))
+	for _, d := range page.Rows {
+		rows = append(rows, a.row(d))
+	}
+	return c.JSON(fiber.Map{"rows": rows, "next": page.Next, "total": page.Total})
+}
+
+// deviceEvents is how many events a device's page shows.
+const deviceEvents = 50
+
+type eventRow struct {
+	Type  string `json:"type"`
+	At    int64  `json:"at"`
+	Actor string `json:"actor"` // "<kind>/<id>"
+}
+
+type deviceDetail struct {
+	DeviceRow
+
+	Spot      string      `json:"spot"` // where in the unit it stands
+	Alg       devices.Alg `json:"alg"`
+	CredExpAt int64       `json:"cred_exp_at"`
+	Epoch     int64       `json:"epoch"`
+	Events    []eventRow  `json:"events"`
+}
+
+func (a Devices) get(c *fiber.Ctx) error {
+	id, err := pathID[ident.DeviceID](c, "device.not_found")
+	if err != nil {
+		return err
+	}
+	d, err := a.Registry.Device(c.UserContext(), scopeOf(c), id)
+	if err != nil {
+		return err
+	}
+	events, err := a.Registry.Events(c.UserContext(), scopeOf(c), id, deviceEvents)
+	if err != nil {
+		return err
+	}
+	out := deviceDetail{DeviceRow: a.row(d), Spot: d.Place, Alg: d.Alg, CredExpAt: d.CredExpAt, Epoch: d.Epoch, Events: make([]eventRow, 0, len(events))}
+	for _, e := range events {
+		out.Events = append(out.Events, eventRow{Type: e.Type, At: e.At, Actor: string(e.Actor.Kind) + "/" + e.Actor.ID})
+	}
+	return c.JSON(out)
+}
+
+func (a Devices) importCSV(c *fiber.Ctx) error {
+	if ct, _, err := mime.ParseMediaType(c.Get(fiber.HeaderContentType)); err != nil || ct != "text/csv" {
+		return fault.New(fault.Invalid, "request.content_type")
+	}
+	results, err := a.Registry.Import(c.UserContext(), scopeOf(c), bytes.NewReader(c.Body()))
+	if err != nil {
+		return err
+	}
+	if results == nil {
+		results = []devices.ImportResult{}
+	}
+	return c.JSON(fiber.Map{"results": results})
+}
+
+// life handles the changes of a device's life.
+func (a Devices) life(do func(ctx context.Context, c devices.LifeChange) (devices.Row, error)) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		var in struct {
+			Key    string `json:"key"`
+			Reason string `json:"reason"`
+		}
+		if err := Body(c, &in); err != nil {
+			return err
+		}
+		if err := checkKey(in.Key); err != nil {
+			return err
+		}
+		id, err := pathID[ident.DeviceID](c, "device.not_found")
+		if err != nil {
+			return err
+		}
+		d, err := do(c.UserContext(), devices.LifeChange{ID: id, Reason: in.Reason, Key: in.Key, Scope: scopeOf(c)})
+		if err != nil {
+			return err
+		}
+		return c.JSON(a.row(d))
+	}
+}
+
+type visitBody struct {
+	ID       ident.VisitID `json:"id"`
+	How      string        `json:"how"`
+	OpenedAt int64         `json:"opened_at"`
+}
+
+func (a Devices) openVisit(c *fiber.Ctx) error {
+	var in struct {
+		Key string `json:"key"`
+		How string `json:"how"`
+	}
+	if err := Body(c, &in); err != nil {
+		return err
+	}
+	if err := checkKey(in.Key); err != nil {
+		return err
+	}
+	v, err := a.Registry.OpenVisit(c.UserContext(), Caller(c).DeviceID, in.How, in.Key)
+	if err != nil {
+		return err
+	}
+	return c.JSON(visitBody{ID: v.ID, How: v.How, OpenedAt: v.OpenedAt})
+}
+
+func (a Devices) closeVisit(c *fiber.Ctx) error {
+	var in struct {
+		Why string `json:"why"`
+	}
+	if err := Body(c, &in); err != nil {
+		return err
+	}
+	id, err := pathID[ident.VisitID](c, "visit.not_found")
+	if err != nil {
+		return err
+	}
+	if err := a.Registry.CloseVisit(c.UserContext(), Caller(c).DeviceID, id, in.Why); err != nil {
+		return err
+	}
+	return c.SendStatus(http.StatusNoContent)
+}
+
+// checkKey refuses a command without an idempotency key. fault.Invalid "request.bad_key".
+func checkKey(key string) error {
+	if !ident.Valid(key) {
+		return fault.InField("request.bad_key", "key")
+	}
+	return nil
+}
+
+// pathID reads the id in a path; what is no id names nothing: fault.NotFound with the given code.
+func pathID[T ~string](c *fiber.Ctx, code string) (T, error) {
+	id := T(c.Params("id"))
+	if !ident.Valid(id) {
+		return "", fault.New(fault.NotFound, code)
+	}
+	return id, nil
+}

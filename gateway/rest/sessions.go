@@ -1,0 +1,230 @@
+package rest
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"heyi/gateway/auth"
+	"heyi/internal/fault"
+	"heyi/internal/ident"
+	"heyi/media"
+	"heyi/mediation/flow"
+	"heyi/mediation/session"
+)
+
+// ICEServer is one entry of RTCIceServer.
+type ICEServer struct {
+	URLs       []string `json:"urls"`
+	Username   string   `json:"username,omitempty"`
+	Credential string   `json:"credential,omitempty"`
+}
+
+// Sessions is the area of mediation sessions. All fields but ICE must be set.
+type Sessions struct {
+	Flow    *flow.Flow
+	Views   *flow.Views
+	Rooms   *session.Executor
+	Records *session.Records
+	Tokens  *auth.Tokens
+	RTCURL  string // path or wss URL of /ws/rtc
+	ICE     []ICEServer
+	Now     func() time.Time
+}
+
+// Routes implements Area.
+func (a Sessions) Routes(r *Router) {
+	take := RequireRole(auth.RolesOf(auth.TakeTickets)...)
+	r.Post("/sessions/{id}/media-tickets", Require(auth.Device, auth.Capture, auth.Staff), a.mediaTicket)
+	r.Post("/sessions/{id}/leave", Require(auth.Device), a.leave)
+	r.Post("/sessions/{id}/rating", Require(auth.Device, auth.Capture), a.rate)
+	r.Post("/sessions/{id}/control", take, a.control)
+	r.Put("/sessions/{id}/note", take, a.note)
+	r.Post("/sessions/{id}/wrap-up", take, a.wrapUp)
+}
+
+func sessionID(c *fiber.Ctx) (ident.SessionID, error) {
+	return pathID[ident.SessionID](c, "session.none")
+}
+
+func (a Sessions) mediaTicket(c *fiber.Ctx) error {
+	var in struct {
+		Attach media.AttachKind `json:"attach"`
+	}
+	if err := Body(c, &in); err != nil {
+		return err
+	}
+	switch in.Attach {
+	case media.AttachFull, media.AttachView, media.AttachCapture:
+	default:
+		return fault.InField("session.bad_attach", "attach")
+	}
+	id, err := sessionID(c)
+	if err != nil {
+		return err
+	}
+	caller := Caller(c)
+	who := session.Who{Staff: caller.StaffID, Device: caller.DeviceID, Grant: caller.GrantID}
+	t, k, err := a.Rooms.Entry(c.UserContext(), who, plainCommand(c, "room.enter", a.Now()), id, in.Attach)
+	if err != nil {
+		return err
+	}
+	token, _, err := a.Tokens.Media(t, a.Now())
+	if err != nil {
+		return err
+	}
+	ice := a.ICE
+	if ice == nil {
+		ice = []ICEServer{}
+	}
+	return c.JSON(fiber.Map{
+		"session_id": k.ID, "room_id": k.Room, "epoch": k.Epoch, "participant_id": t.Participant, "attach": t.Kind,
+		"rtc": fiber.Map{"url": a.RTCURL, "ticket": token, "ice": ice},
+	})
+}
+
+func (a Sessions) leave(c *fiber.Ctx) error {
+	var in struct {
+		Key string `json:"key"`
+	}
+	if err := Body(c, &in); err != nil {
+		return err
+	}
+	id, err := sessionID(c)
+	if err != nil {
+		return err
+	}
+	cmd, err := command(c, "session.leave", in.Key, a.Now())
+	if err != nil {
+		return err
+	}
+	if err := a.Flow.Leave(c.UserContext(), cmd, Caller(c).DeviceID, id); err != nil {
+		return err
+	}
+	return c.SendStatus(http.StatusNoContent)
+}
+
+func (a Sessions) rate(c *fiber.Ctx) error {
+	var in struct {
+		Key   string `json:"key"`
+		Score int    `json:"score"`
+		Skip  bool   `json:"skip"`
+	}
+	if err := Body(c, &in); err != nil {
+		return err
+	}
+	if in.Skip != (in.Score == 0) {
+		return fault.InField("rating.bad_score", "score")
+	}
+	id, err := sessionID(c)
+	if err != nil {
+		return err
+	}
+	cmd, err := command(c, "session.rate", in.Key, a.Now())
+	if err != nil {
+		return err
+	}
+	if _, err := a.Records.Rate(c.UserContext(), cmd, id, Caller(c).DeviceID, in.Score); err != nil {
+		return err
+	}
+	return c.SendStatus(http.StatusNoContent)
+}
+
+func (a Sessions) control(c *fiber.Ctx) error {
+	var in struct {
+		Key  string `json:"key"`
+		Op   string `json:"op"`
+		Args struct {
+			Participant ident.ParticipantID `json:"participant"`
+			Kind        string              `json:"kind"`
+			On          bool                `json:"on"`
+		} `json:"args"`
+	}
+	if err := Body(c, &in); err != nil {
+		return err
+	}
+	id, err := sessionID(c)
+	if err != nil {
+		return err
+	}
+	op := flow.Control{Op: in.Op, Mute: flow.MuteArgs{Participant: in.Args.Participant, On: in.Args.On}}
+	if in.Op == flow.OpMute {
+		switch in.Args.Kind {
+		case "mic":
+			op.Mute.Kind = media.Mic
+		case "cam":
+			op.Mute.Kind = media.Cam
+		default:
+			return fault.InField("session.bad_kind", "args.kind")
+		}
+	}
+	cmd, err := command(c, "session."+controlName(in.Op), in.Key, a.Now())
+	if err != nil {
+		return err
+	}
+	if err := a.Flow.Control(c.UserContext(), cmd, Caller(c).StaffID, id, op); err != nil {
+		return err
+	}
+	return replyDesk(c, a.Views)
+}
+
+// controlName keeps what a client made up out of the event log; the flow refuses it.
+func controlName(op string) string {
+	switch op {
+	case flow.OpAdmit, flow.OpMute, flow.OpEnd, flow.OpAdjourn:
+		return op
+	}
+	return "control"
+}
+
+func (a Sessions) note(c *fiber.Ctx) error {
+	var in struct {
+		Matter   string `json:"matter"`
+		Advice   string `json:"advice"`
+		Answer   string `json:"answer"`
+		NextStep string `json:"next_step"`
+	}
+	if err := Body(c, &in); err != nil {
+		return err
+	}
+	id, err := sessionID(c)
+	if err != nil {
+		return err
+	}
+	version, err := strconv.ParseInt(strings.Trim(c.Get(fiber.HeaderIfMatch), `"`), 10, 64)
+	if err != nil {
+		return fault.InField("request.bad_version", fiber.HeaderIfMatch)
+	}
+	n, err := a.Records.SaveNote(c.UserContext(), plainCommand(c, "consult.save", a.Now()), id, Caller(c).StaffID, version,
+		session.Note{Matter: in.Matter, Advice: in.Advice, Answer: in.Answer, NextStep: in.NextStep})
+	if err != nil {
+		return err
+	}
+	c.Set(fiber.HeaderETag, `"`+strconv.FormatInt(n.Version, 10)+`"`)
+	return c.JSON(n)
+}
+
+func (a Sessions) wrapUp(c *fiber.Ctx) error {
+	var in struct {
+		Key     string `json:"key"`
+		Outcome string `json:"outcome"`
+	}
+	if err := Body(c, &in); err != nil {
+		return err
+	}
+	id, err := sessionID(c)
+	if err != nil {
+		return err
+	}
+	cmd, err := command(c, "session.wrap_up", in.Key, a.Now())
+	if err != nil {
+		return err
+	}
+	if err := a.Flow.WrapUp(c.UserContext(), cmd, Caller(c).StaffID, id, in.Outcome); err != nil {
+		return err
+	}
+	return replyDesk(c, a.Views)
+}

@@ -1,0 +1,171 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+
+	"heyi/internal/fault"
+)
+
+//go:embed migrations/*.sql
+var migrationFiles embed.FS
+
+func embeddedMigrations() fs.FS { return migrationFiles }
+
+// migration is one file NNNN_name.sql. A file that ran somewhere is never changed again: write the next one.
+type migration struct {
+	version int64
+	name    string
+	text    string
+	sum     string // SHA-256 of the text, hex
+}
+
+func readMigrations(fsys fs.FS) ([]migration, error) {
+	names, err := fs.Glob(fsys, "migrations/*.sql") // sorted
+	if err != nil {
+		return nil, err
+	}
+	var list []migration
+	for _, path := range names {
+		text, err := fs.ReadFile(fsys, path)
+		if err != nil {
+			return nil, err
+		}
+		name := strings.TrimPrefix(path, "migrations/")
+		number, _, _ := strings.Cut(name, "_")
+		version, err := strconv.ParseInt(number, 10, 64)
+		if err != nil || len(number) != 4 || (len(list) > 0 && list[len(list)-1].version >= version) {
+			return nil, fmt.Errorf("store: migration %s: the name must be NNNN_name.sql with a number of its own", name)
+		}
+		sum := sha256.Sum256(text)
+		list = append(list, migration{version, name, string(text), hex.EncodeToString(sum[:])})
+	}
+	return list, nil
+}
+
+// Schema identifies the schema that this program needs: it changes when any migration does.
+func Schema() (string, error) {
+	list, err := readMigrations(embeddedMigrations())
+	if err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	for _, m := range list {
+		h.Write([]byte(m.sum))
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// migrateLock is the advisory lock that nodes starting at once queue for ("heyi" in ASCII).
+const migrateLock = 0x68657969
+
+// migrate brings the schema up to date on one connection: forward only, one transaction a file. A database that is
+// up to date is not written to.
+func (s *Store) migrate(ctx context.Context, conn *sql.Conn, fsys fs.FS) error {
+	list, err := readMigrations(fsys)
+	if err != nil {
+		return err
+	}
+	pending, err := s.pending(ctx, conn, list)
+	if err != nil || len(pending) == 0 {
+		return err
+	}
+	if _, ok := s.dialect.(postgresDialect); ok {
+		// Somebody else's migration may take longer than lock_timeout.
+		if _, err := conn.ExecContext(ctx, `SET lock_timeout = 0`); err != nil {
+			return s.dialect.fault(err)
+		}
+		if _, err := conn.ExecContext(ctx, `SELECT pg_advisory_lock($1)`, migrateLock); err != nil {
+			return s.dialect.fault(err)
+		}
+		defer func() {
+			_, _ = conn.ExecContext(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock($1)`, migrateLock)
+			_, _ = conn.ExecContext(context.WithoutCancel(ctx), `RESET lock_timeout`)
+		}()
+	}
+	for range list { // at most one each
+		done, err := s.migrateNext(ctx, conn, list)
+		if err != nil || done {
+			return err
+		}
+	}
+	return nil
+}
+
+// pending returns the migrations that have not run here; it refuses a history that is not ours.
+func (s *Store) pending(ctx context.Context, on handle, list []migration) ([]migration, error) {
+	ran := map[int64]string{}
+	q := reader{ctx, on, s.dialect}
+	var table string
+	switch err := q.one(s.dialect.tableExists(), []any{"schema_migration"}, &table); {
+	case errors.Is(err, sql.ErrNoRows):
+		return list, nil
+	case err != nil:
+		return nil, err
+	}
+	err := q.all(`SELECT version, sha256 FROM schema_migration`, nil, func(r rows) error {
+		var version int64
+		var sum string
+		err := r.Scan(&version, &sum)
+		ran[version] = sum
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var todo []migration
+	for _, m := range list {
+		switch sum, ok := ran[m.version]; {
+		case !ok:
+			todo = append(todo, m)
+		case sum != m.sum:
+			return nil, fault.Wrap(fault.Precondition, "store.migration_edited",
+				fmt.Errorf("migration %s was edited after it ran on this database", m.name))
+		case len(todo) > 0:
+			return nil, fault.Wrap(fault.Precondition, "store.migration_edited",
+				fmt.Errorf("migration %s is missing although %s ran on this database", todo[0].name, m.name))
+		}
+		delete(ran, m.version)
+	}
+	for version := range ran {
+		return nil, fault.Wrap(fault.Precondition, "store.migration_newer",
+			fmt.Errorf("migration %04d ran on this database and is unknown to this program", version))
+	}
+	return todo, nil
+}
+
+// migrateNext runs the first pending migration, seen again inside its transaction: another node may have been faster.
+func (s *Store) migrateNext(ctx context.Context, conn *sql.Conn, list []migration) (done bool, err error) {
+	sqltx, err := conn.BeginTx(ctx, nil) // on SQLite BEGIN IMMEDIATE by _txlock
+	if err != nil {
+		return false, s.dialect.fault(err)
+	}
+	defer func() { _ = sqltx.Rollback() }()
+	pending, err := s.pending(ctx, sqltx, list)
+	if err != nil || len(pending) == 0 {
+		return true, err
+	}
+	const table = `CREATE TABLE IF NOT EXISTS schema_migration (
+		version BIGINT PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL, at BIGINT NOT NULL)`
+	if _, err := sqltx.ExecContext(ctx, table); err != nil {
+		return false, s.dialect.fault(err)
+	}
+	m := pending[0]
+	if _, err := sqltx.ExecContext(ctx, m.text); err != nil {
+		return false, fmt.Errorf("store: migration %s: %w", m.name, s.dialect.fault(err))
+	}
+	_, err = sqltx.ExecContext(ctx, `INSERT INTO schema_migration (version, name, sha256, at) VALUES ($1, $2, $3, $4)`,
+		m.version, m.name, m.sum, micros(s.now()))
+	if err != nil {
+		return false, s.dialect.fault(err)
+	}
+	return len(pending) == 1, s.dialect.fault(sqltx.Commit())
+}

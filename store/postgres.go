@@ -1,0 +1,105 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"heyi/internal/fault"
+)
+
+// openPostgres opens the pool and refuses a database whose text order is not by code point.
+func (s *Store) openPostgres(ctx context.Context, c Config) error {
+	cfg, err := pgx.ParseConfig(c.DSN)
+	if err != nil {
+		return fmt.Errorf("store: database URL: %w", err)
+	}
+	for name, value := range map[string]string{
+		"application_name": "heyi",
+		"lock_timeout":     "5000", // ms, as SQLite's busy_timeout
+		// A paused node must not hold its locks for ever.
+		"idle_in_transaction_session_timeout": "30000", // ms
+	} {
+		if _, set := cfg.RuntimeParams[name]; !set {
+			cfg.RuntimeParams[name] = value
+		}
+	}
+	s.db = stdlib.OpenDB(*cfg)
+	s.db.SetMaxOpenConns(c.Readers)
+	s.db.SetMaxIdleConns(c.Readers)
+	s.db.SetConnMaxIdleTime(5 * time.Minute)
+	s.reads = s.db
+
+	var byCode bool
+	var encoding string
+	err = s.db.QueryRowContext(ctx, `SELECT 'Z' < 'a' AND 'a' < '一', pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()`).
+		Scan(&byCode, &encoding)
+	if err != nil {
+		return s.dialect.fault(err)
+	}
+	if !byCode || encoding != "UTF8" {
+		return fault.Wrap(fault.Precondition, "store.locale",
+			errors.New("the database must have encoding UTF8 and locale C: createdb -T template0 -E UTF8 -l C NAME"))
+	}
+	conn, err := s.db.Conn(ctx)
+	if err != nil {
+		return s.dialect.fault(err)
+	}
+	return errors.Join(s.migrate(ctx, conn, embeddedMigrations()), conn.Close())
+}
+
+// maxAttempts bounds how often a command is repeated after a serialisation failure or deadlock.
+const maxAttempts = 6
+
+// writePostgres runs fn in its own transaction at READ COMMITTED: every command guards what it changes in the WHERE
+// clause of the change or by FOR UPDATE, and unique indexes hold the rest, so a stricter level would only add
+// retries under load.
+func (s *Store) writePostgres(ctx context.Context, fn func(*tx) error) error {
+	s.inFlight.RLock() // Close waits for us
+	defer s.inFlight.RUnlock()
+	if s.closed {
+		return because(errUnavailable, errClosed)
+	}
+	for attempt := 1; ; attempt++ {
+		err := s.attempt(ctx, fn)
+		if err == nil {
+			s.commits.Add(1)
+		}
+		if attempt == maxAttempts || !mayRepeat(err) {
+			s.commands.Add(1)
+			return err
+		}
+		// 1, 2, 4 .. ms, each with jitter, so that two that met do not meet again.
+		wait := time.Millisecond << (attempt - 1)
+		select {
+		case <-time.After(wait + rand.N(wait)): //nolint:gosec // jitter needs no secrecy
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func mayRepeat(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && (e.Code == "40001" || e.Code == "40P01")
+}
+
+func (s *Store) attempt(ctx context.Context, fn func(*tx) error) error {
+	sqltx, err := s.db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
+	if err != nil {
+		return s.dialect.fault(err)
+	}
+	defer func() { _ = sqltx.Rollback() }() // after a commit it does nothing; also when fn panics
+	t := tx{reader: reader{ctx: ctx, on: sqltx, dialect: s.dialect}, store: s}
+	if err := t.run(fn); err != nil {
+		return err
+	}
+	return s.dialect.fault(sqltx.Commit())
+}
