@@ -1,0 +1,80 @@
+# Heyi: two commands. `make run` sets everything up and runs the demo, `make test` sets up and passes all tests.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+BUILD := build
+UI := kiosk-ui
+GO ?= go
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X heyi/cmd/heyi/app.Version=$(VERSION)
+UI_SOURCES := $(shell find $(UI)/src $(UI)/locales $(UI)/tiles $(UI)/public $(UI)/scripts -type f 2>/dev/null) $(wildcard $(UI)/*.html $(UI)/*.ts $(UI)/*.json)
+
+.PHONY: help run test test-go test-race test-ui test-e2e lint bench ui clean deps-run deps-test screens
+
+help: ## this list
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+run: deps-run ui $(BUILD)/heyi $(BUILD)/fleetsim ## set everything up and run the demo (TLS=1 for phones on the LAN, DATA=folder, FLEET=0 without simulated devices)
+	@exec tools/run.sh
+
+test: deps-test lint test-ui test-go test-race test-e2e ## everything that must pass
+	@echo "all tests passed"
+
+test-go: $(BUILD)/pg ## Go tests on SQLite and on a real PostgreSQL started for them
+	$(BUILD)/pg -- $(GO) test -timeout 15m ./...
+
+test-race: $(BUILD)/pg ## the concurrent packages again, with the race detector
+	$(BUILD)/pg -- $(GO) test -race -timeout 20m ./gateway/link/... ./internal/coord/... ./mediation/... ./media/sfu/... ./media/rtc/... ./store/...
+
+test-ui: ui ## screens: types, forbidden words, budgets, unit tests
+	cd $(UI) && npm run --silent check && npm run --silent test
+
+test-e2e: ui $(BUILD)/heyi $(BUILD)/fleetsim ## browsers against the real program: calls, kills, screens
+	cd $(UI) && node e2e/run.mjs
+
+lint: $(BUILD)/tools/golangci-lint ## static checks, zero findings
+	$(GO) vet ./...
+	$(BUILD)/tools/golangci-lint run --allow-parallel-runners
+
+bench: $(BUILD)/heyi $(BUILD)/fleetsim ## figures: links, connects, media; also build/bench.json
+	$(BUILD)/fleetsim bench -heyi $(BUILD)/heyi -config configs/bench.yaml -json $(BUILD)/bench.json
+
+screens: ui $(BUILD)/heyi ## photograph every screen at its real size into docs/screens
+	cd $(UI) && node e2e/screens.mjs
+
+ui: $(BUILD)/ui.stamp ## build the screens into kiosk-ui/embed
+
+clean: ## remove what was built (not data/)
+	rm -rf $(BUILD) $(UI)/node_modules
+	find $(UI)/embed -mindepth 1 ! -name .keep ! -name stub.html -delete
+
+deps-run:
+	@tools/deps.sh run
+
+deps-test:
+	@tools/deps.sh test
+
+$(UI)/node_modules/.stamp: $(UI)/package.json $(UI)/package-lock.json
+	@tools/deps.sh node
+	cd $(UI) && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(BUILD)/ui.stamp: $(UI)/node_modules/.stamp $(UI_SOURCES)
+	cd $(UI) && npm run --silent build
+	@mkdir -p $(BUILD) && touch $@
+
+GO_SOURCES := $(shell find . -name '*.go' -not -path './$(UI)/node_modules/*' -not -path './tools/*' 2>/dev/null)
+
+$(BUILD)/heyi: $(GO_SOURCES) go.mod $(BUILD)/ui.stamp $(wildcard store/migrations/*.sql) $(wildcard gateway/rest/openapi*)
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/heyi
+
+$(BUILD)/fleetsim: $(GO_SOURCES) go.mod
+	CGO_ENABLED=0 $(GO) build -trimpath -o $@ ./cmd/fleetsim
+
+$(BUILD)/pg: $(wildcard store/storetest/pg/*.go) go.mod
+	$(GO) build -o $@ ./store/storetest/pg
+
+$(BUILD)/tools/golangci-lint: tools/go.mod tools/go.sum
+	@mkdir -p $(BUILD)/tools
+	cd tools && $(GO) build -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	mrand "math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+)
+
+type fleetConfig struct {
+	DemoFile string
+	Size     int
+	Seed     int64
+}
+
+// unitRow is one line of GET /units.
+type unitRow struct {
+	ID     string `json:"id"`
+	Code   string `json:"code"`
+	Name   string `json:"name"`
+	Level  string `json:"level"`
+	Sample bool   `json:"sample"`
+}
+
+// savedDevice keeps a simulated identity between two runs, beside the demo file, mode 0600.
+type savedDevice struct {
+	Serial string `json:"serial"`
+	Key    []byte `json:"key"`
+	ID     string `json:"id"`
+	Cred   string `json:"cred"`
+}
+
+// runFleet enrols Size devices by import and keeps them alive until ctx ends.
+func runFleet(ctx context.Context, c fleetConfig, logger *slog.Logger) error {
+	demo, err := waitDemo(ctx, c.DemoFile)
+	if err != nil {
+		return fmt.Errorf("waiting for the server: %w", err)
+	}
+	op, err := signIn(ctx, demo, "operator", "")
+	if err != nil {
+		return err
+	}
+	rnd := mrand.New(mrand.NewPCG(uint64(c.Seed), 7)) //nolint:gosec // behaviour of a simulation, not a secret
+	var units struct {
+		Units []unitRow `json:"units"`
+	}
+	if err := op.call(ctx, http.MethodGet, "/api/v1/units", nil, &units); err != nil {
+		return err
+	}
+	codes := enrolUnits(units.Units)
+	if len(codes) == 0 {
+		return fmt.Errorf("no unit with a division code under %s", demo.URL)
+	}
+	fleet, err := makeFleet(c, codes, rnd)
+	if err != nil {
+		return err
+	}
+	keep := filepath.Join(filepath.Dir(c.DemoFile), "fleetsim.json")
+	if err := enrolFleet(ctx, op, fleet, keep); err != nil {
+		return err
+	}
+	logger.InfoContext(ctx, "simulated fleet is enrolled", slog.Int("devices", len(fleet)), slog.Int64("seed", c.Seed))
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for i, d := range fleet {
+		own := mrand.New(mrand.NewPCG(uint64(c.Seed), uint64(i)+100)) //nolint:gosec // behaviour of a simulation, not a secret
+		wg.Go(func() {
+			if !pause(ctx, time.Duration(own.Int64N(int64(4*time.Second)))) {
+				return
+			}
+			if err := d.live(ctx, demo.URL, 30*time.Second, own); err != nil && ctx.Err() == nil {
+				logger.WarnContext(ctx, "a simulated device gave up", slog.String("serial", d.Serial), slog.String("err", err.Error()))
+			}
+		})
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// enrolUnits returns the codes of villages and townships: where devices stand.
+func enrolUnits(units []unitRow) []string {
+	var codes []string
+	for _, u := range units {
+		if u.Code != "" && (u.Level == "village" || u.Level == "township") {
+			codes = append(codes, u.Code)
+		}
+	}
+	return codes
+}
+
+func makeFleet(c fleetConfig, codes []string, rnd *mrand.Rand) ([]*simDevice, error) {
+	kinds := []struct{ kind, class, name string }{
+		{"stb", "home", "电视"}, {"stb", "home", "电视"}, {"stb", "public", "村部电视"}, {"kiosk", "public", "一体机"}, {"tablet", "public", "调解终端"},
+	}
+	var fleet []*simDevice
+	for i := range c.Size {
+		d, err := newDevice(fmt.Sprintf("SIM-%d-%05d", c.Seed, i))
+		if err != nil {
+			return nil, err
+		}
+		k := kinds[rnd.IntN(len(kinds))]
+		d.Kind, d.Class, d.Org = k.kind, k.class, codes[rnd.IntN(len(codes))]
+		d.Name = fmt.Sprintf("模拟%s%02d", k.name, i+1)
+		fleet = append(fleet, d)
+	}
+	return fleet, nil
+}
+
+// enrolFleet gives every device its identity: from the file of an earlier run, else by import and claim.
+func enrolFleet(ctx context.Context, op *staffClient, fleet []*simDevice, keep string) error {
+	old := map[string]savedDevice{}
+	if b, err := os.ReadFile(keep); err == nil { //nolint:gosec // our own file beside the demo file
+		var list []savedDevice
+		if err := json.Unmarshal(b, &list); err != nil {
+			return fmt.Errorf("%s is damaged, remove it: %w", keep, err)
+		}
+		for _, s := range list {
+			old[s.Serial] = s
+		}
+	}
+	var fresh []*simDevice
+	for _, d := range fleet {
+		if s, ok := old[d.Serial]; ok {
+			d.restore(s)
+			continue
+		}
+		fresh = append(fresh, d)
+	}
+	if len(fresh) > 0 {
+		if err := importDevices(ctx, op, fresh); err != nil {
+			return err
+		}
+	}
+	list := make([]savedDevice, 0, len(fleet))
+	for _, d := range fleet {
+		list = append(list, savedDevice{Serial: d.Serial, Key: d.priv.Seed(), ID: d.id, Cred: d.cred})
+	}
+	b, err := json.Marshal(list) //nolint:gosec // simulated credentials, kept 0600
+	if err != nil {
+		return fmt.Errorf("encode: %w", err)
+	}
+	if err := os.WriteFile(keep, b, 0o600); err != nil {
+		return fmt.Errorf("keep the fleet's keys: %w", err)
+	}
+	return nil
+}
+
+// importDevices registers the fingerprints and collects the credentials, eight claims at a time.
+func importDevices(ctx context.Context, op *staffClient, fleet []*simDevice) error {
+	for len(fleet) > 0 {
+		part := fleet[:min(len(fleet), 500)]
+		fleet = fleet[len(part):]
+		var csv strings.Builder
+		csv.WriteString(importHead)
+		for _, d := range part {
+			csv.WriteString(d.csv() + "\n")
+		}
+		var res struct {
+			Results []struct {
+				Line int    `json:"line"`
+				OK   bool   `json:"ok"`
+				Code string `json:"code"`
+			} `json:"results"`
+		}
+		if err := op.call(ctx, http.MethodPost, "/api/v1/devices/import", csv.String(), &res); err != nil {
+			return err
+		}
+		for _, r := range res.Results {
+			if !r.OK && r.Code != "device.serial_taken" {
+				return fmt.Errorf("import line %d: %s", r.Line, r.Code)
+			}
+		}
+		if err := claimAll(ctx, op, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func claimAll(ctx context.Context, op *staffClient, part []*simDevice) error {
+	var (
+		wg    sync.WaitGroup
+		mu    sync.Mutex
+		first error
+		slots = make(chan struct{}, 8)
+	)
+	for _, d := range part {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			if err := d.enrol(ctx, op); err != nil {
+				mu.Lock()
+				if first == nil {
+					first = err
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return first
+}

@@ -1,0 +1,295 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/pion/ice/v2"
+	"github.com/pion/interceptor"
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+	"github.com/pion/webrtc/v3"
+
+	"heyi/gateway/wire"
+)
+
+// source makes the media of one publisher: it writes into the two tracks until ctx ends; wantKey is set when the
+// server asks for a keyframe.
+type source func(ctx context.Context, mic, cam *webrtc.TrackLocalStaticRTP, wantKey *atomic.Bool)
+
+// peer is one attachment of a call: a media line and its peer connections, as a browser would run them. NACK and
+// transport feedback are on, as in browsers.
+type peer struct {
+	ws  *websocket.Conn
+	api *webrtc.API
+	src source // nil: receives only
+
+	mu      sync.Mutex // guards ws writes and pcs
+	pub     *webrtc.PeerConnection
+	sub     *webrtc.PeerConnection
+	wg      sync.WaitGroup
+	wantKey atomic.Bool
+
+	packets    atomic.Int64 // RTP packets received
+	firstVideo chan struct{}
+	once       sync.Once
+	delay      func(d time.Duration) // called per stamped video packet, may be nil
+}
+
+func newPeerAPI() (*webrtc.API, error) {
+	m := &webrtc.MediaEngine{}
+	if err := m.RegisterDefaultCodecs(); err != nil {
+		return nil, fmt.Errorf("codecs: %w", err)
+	}
+	reg := &interceptor.Registry{}
+	if err := webrtc.RegisterDefaultInterceptors(m, reg); err != nil {
+		return nil, fmt.Errorf("interceptors: %w", err)
+	}
+	se := webrtc.SettingEngine{}
+	se.SetIncludeLoopbackCandidate(true)
+	se.SetIPFilter(func(ip net.IP) bool { return ip.IsLoopback() })
+	se.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
+	se.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
+	return webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithInterceptorRegistry(reg), webrtc.WithSettingEngine(se)), nil
+}
+
+// start sends rtc.want and, with a source, the offer of the pub connection. The line must be welcomed already.
+func (p *peer) start(ctx context.Context, attach string) error {
+	p.firstVideo = make(chan struct{})
+	if err := p.send(wire.RTCWant, wire.RTCWantBody{Attach: attach, Codecs: []string{"VP8", "opus"}, Engine: simModel}); err != nil {
+		return err
+	}
+	if p.src == nil {
+		return nil
+	}
+	return p.publish(ctx)
+}
+
+func (p *peer) send(t wire.Type, body any) error {
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return fmt.Errorf("encode: %w", err)
+	}
+	out, err := wire.Append(nil, &wire.Frame{T: t, B: raw})
+	if err != nil {
+		return fmt.Errorf("encode: %w", err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.ws.WriteMessage(websocket.TextMessage, out); err != nil {
+		return fmt.Errorf("write %s: %w", t, err)
+	}
+	return nil
+}
+
+// run handles the server's frames until the line ends, then closes the connections and waits for what it started.
+func (p *peer) run() error {
+	err := p.frames()
+	p.mu.Lock()
+	pcs := []*webrtc.PeerConnection{p.pub, p.sub}
+	p.mu.Unlock()
+	for _, pc := range pcs {
+		if pc != nil {
+			err = errors.Join(err, pc.Close())
+		}
+	}
+	p.wg.Wait()
+	return err
+}
+
+func (p *peer) frames() error {
+	for {
+		_, raw, err := p.ws.ReadMessage()
+		if err != nil {
+			var ce *websocket.CloseError
+			if errors.As(err, &ce) || errors.Is(err, net.ErrClosed) || strings.Contains(err.Error(), "closed network") {
+				return nil
+			}
+			return fmt.Errorf("media line: %w", err)
+		}
+		var f wire.Frame
+		if err := wire.Decode(raw, &f); err != nil {
+			return fmt.Errorf("media line: %w", err)
+		}
+		if err := p.handle(&f); err != nil {
+			return err
+		}
+	}
+}
+
+func (p *peer) handle(f *wire.Frame) error {
+	switch f.T {
+	case wire.RTCOffer:
+		var b wire.RTCSDPBody
+		if err := f.Body(&b); err != nil {
+			return err
+		}
+		return p.answer(b)
+	case wire.RTCAnswer:
+		var b wire.RTCSDPBody
+		if err := f.Body(&b); err != nil {
+			return err
+		}
+		p.mu.Lock()
+		pc := p.pub
+		p.mu.Unlock()
+		if pc == nil {
+			return nil
+		}
+		if err := pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: b.SDP}); err != nil {
+			return fmt.Errorf("answer: %w", err)
+		}
+	default: // phase, members, levels: nothing to do for a simulated caller
+	case wire.RTCFail:
+		var b wire.RTCFailBody
+		if err := f.Body(&b); err != nil {
+			return err
+		}
+		return fmt.Errorf("the engine refused: %s", b.Code)
+	}
+	return nil
+}
+
+// answer follows an offer of the server for the sub connection.
+func (p *peer) answer(b wire.RTCSDPBody) error {
+	p.mu.Lock()
+	pc := p.sub
+	p.mu.Unlock()
+	if pc == nil {
+		var err error
+		if pc, err = p.api.NewPeerConnection(webrtc.Configuration{BundlePolicy: webrtc.BundlePolicyMaxBundle}); err != nil {
+			return fmt.Errorf("sub: %w", err)
+		}
+		pc.OnTrack(p.receive)
+		p.mu.Lock()
+		p.sub = pc
+		p.mu.Unlock()
+	}
+	if err := pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: b.SDP}); err != nil {
+		return fmt.Errorf("sub offer: %w", err)
+	}
+	ans, err := pc.CreateAnswer(nil)
+	if err != nil {
+		return fmt.Errorf("sub answer: %w", err)
+	}
+	gathered := webrtc.GatheringCompletePromise(pc)
+	if err := pc.SetLocalDescription(ans); err != nil {
+		return fmt.Errorf("sub answer: %w", err)
+	}
+	<-gathered
+	return p.send(wire.RTCAnswer, wire.RTCSDPBody{PC: "sub", Gen: b.Gen, SDP: pc.LocalDescription().SDP})
+}
+
+// receive counts packets of one remote track until it ends; it runs in pion's goroutine.
+func (p *peer) receive(t *webrtc.TrackRemote, _ *webrtc.RTPReceiver) {
+	buf := make([]byte, 1500)
+	var pk rtp.Packet
+	video := t.Kind() == webrtc.RTPCodecTypeVideo
+	for {
+		n, _, err := t.Read(buf)
+		if err != nil {
+			return
+		}
+		p.packets.Add(1)
+		if !video {
+			continue
+		}
+		p.once.Do(func() { close(p.firstVideo) })
+		if p.delay != nil && pk.Unmarshal(buf[:n]) == nil {
+			if at, ok := stampOf(pk.Payload); ok {
+				p.delay(time.Since(at))
+			}
+		}
+	}
+}
+
+// publish makes the pub connection, offers it and starts the source.
+func (p *peer) publish(ctx context.Context) error {
+	pc, err := p.api.NewPeerConnection(webrtc.Configuration{BundlePolicy: webrtc.BundlePolicyMaxBundle})
+	if err != nil {
+		return fmt.Errorf("pub: %w", err)
+	}
+	p.mu.Lock()
+	p.pub = pc
+	p.mu.Unlock()
+	mic, err := webrtc.NewTrackLocalStaticRTP(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2}, "mic", "own")
+	if err != nil {
+		return fmt.Errorf("mic: %w", err)
+	}
+	cam, err := webrtc.NewTrackLocalStaticRTP(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP8, ClockRate: 90000}, "cam", "own")
+	if err != nil {
+		return fmt.Errorf("cam: %w", err)
+	}
+	for _, t := range []*webrtc.TrackLocalStaticRTP{mic, cam} {
+		tr, err := pc.AddTransceiverFromTrack(t, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly})
+		if err != nil {
+			return fmt.Errorf("transceiver: %w", err)
+		}
+		p.wg.Go(func() { p.feedback(tr.Sender()) })
+	}
+	offer, err := pc.CreateOffer(nil)
+	if err != nil {
+		return fmt.Errorf("pub offer: %w", err)
+	}
+	gathered := webrtc.GatheringCompletePromise(pc)
+	if err := pc.SetLocalDescription(offer); err != nil {
+		return fmt.Errorf("pub offer: %w", err)
+	}
+	<-gathered
+	up := make(chan struct{})
+	var once sync.Once
+	pc.OnConnectionStateChange(func(s webrtc.PeerConnectionState) {
+		if s == webrtc.PeerConnectionStateConnected {
+			once.Do(func() { close(up) })
+		}
+	})
+	p.wg.Go(func() {
+		select {
+		case <-ctx.Done():
+		case <-up:
+			p.src(ctx, mic, cam, &p.wantKey)
+		}
+	})
+	return p.send(wire.RTCOffer, wire.RTCSDPBody{PC: "pub", Gen: 1, SDP: pc.LocalDescription().SDP})
+}
+
+// feedback reads RTCP of a sender: a PLI makes the source send a keyframe.
+func (p *peer) feedback(s *webrtc.RTPSender) {
+	for {
+		list, _, err := s.ReadRTCP()
+		if err != nil {
+			return
+		}
+		for _, pk := range list {
+			switch pk.(type) {
+			case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
+				p.wantKey.Store(true)
+			}
+		}
+	}
+}
+
+// stampMark tells a stamped synthetic packet from others.
+const stampMark = 0x48455949 // "HEYI"
+
+// stamp writes mark and the time into a payload behind its first 16 bytes.
+func stamp(payload []byte, at time.Time) {
+	binary.BigEndian.PutUint32(payload[16:], stampMark)
+	binary.BigEndian.PutUint64(payload[20:], uint64(at.UnixNano()))
+}
+
+func stampOf(payload []byte) (time.Time, bool) {
+	if len(payload) < 28 || binary.BigEndian.Uint32(payload[16:]) != stampMark {
+		return time.Time{}, false
+	}
+	return time.Unix(0, int64(binary.BigEndian.Uint64(payload[20:]))), true
+}

@@ -1,0 +1,138 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"heyi/configs"
+	"heyi/internal/org"
+	"heyi/internal/qr"
+	"heyi/mediation"
+	"heyi/people"
+)
+
+const adminUsage = `heyi admin staff add -login NAME -name NAME -unit CODE -roles lawyer,mediator [-title TITLE] [-langs zh,mn]
+heyi admin staff password -login NAME
+heyi admin units import FILE   (CSV like internal/org/chifeng.csv)`
+
+// Admin carries out one administrative command on the database of the configuration. The server may be running on
+// PostgreSQL; an embedded database must be stopped first, because one process holds its folder.
+func Admin(ctx context.Context, cfg configs.Config, args []string, out io.Writer) error {
+	if len(args) < 2 {
+		return errors.New(adminUsage)
+	}
+	unlock, err := lockData(cfg.Data)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	p, err := openParts(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	switch strings.Join(args[:2], " ") {
+	case "staff add":
+		return p.addStaff(ctx, args[2:], out)
+	case "staff password":
+		return p.newPassword(ctx, args[2:], out)
+	case "units import":
+		return p.importUnits(ctx, args[2:], out)
+	}
+	return errors.New(adminUsage)
+}
+
+func (p *parts) addStaff(ctx context.Context, args []string, out io.Writer) error {
+	fs := flag.NewFlagSet("heyi admin staff add", flag.ContinueOnError)
+	login := fs.String("login", "", "sign-in name")
+	name := fs.String("name", "", "name shown to citizens")
+	title := fs.String("title", "", "title shown to citizens")
+	unit := fs.String("unit", "", "12-digit division code of the unit whose subtree the roles reach")
+	roles := fs.String("roles", "", "comma-separated: mediator, lawyer, worker, operator, dispatcher, auditor, sysadmin")
+	langs := fs.String("langs", "", "comma-separated: zh, mn; empty = every language")
+	if err := fs.Parse(args); err != nil {
+		return fmt.Errorf("flags: %w", err)
+	}
+	u, ok := p.tree.ByCode(*unit)
+	if !ok {
+		return fmt.Errorf("no unit has the code %q: heyi admin units import brings the tree", *unit)
+	}
+	s := people.Staff{UnitID: u.ID, Login: *login, Name: *name, Title: *title}
+	for r := range strings.SplitSeq(*roles, ",") {
+		s.Roles = append(s.Roles, people.Role(strings.TrimSpace(r)))
+	}
+	for l := range strings.SplitSeq(*langs, ",") {
+		if l = strings.TrimSpace(l); l != "" {
+			s.Langs = append(s.Langs, mediation.Lang(l))
+		}
+	}
+	done, err := p.people.SeedStaff(ctx, []people.Seed{{Staff: s}}, false)
+	if err != nil {
+		return fmt.Errorf("account: %w", err)
+	}
+	if done[0].Password == "" {
+		return fmt.Errorf("%s exists already: heyi admin staff password gives a new password", s.Login)
+	}
+	return p.printSecrets(ctx, done[0].Staff, done[0].Password, out)
+}
+
+func (p *parts) newPassword(ctx context.Context, args []string, out io.Writer) error {
+	fs := flag.NewFlagSet("heyi admin staff password", flag.ContinueOnError)
+	login := fs.String("login", "", "sign-in name")
+	if err := fs.Parse(args); err != nil {
+		return fmt.Errorf("flags: %w", err)
+	}
+	s, _, err := p.store.StaffByLogin(ctx, *login)
+	if err != nil {
+		return fmt.Errorf("account %q: %w", *login, err)
+	}
+	pw := people.NewPassword()
+	if err := p.people.SetPassword(ctx, s.ID, pw, adminActor()); err != nil {
+		return fmt.Errorf("password: %w", err)
+	}
+	return p.printSecrets(ctx, s, pw, out)
+}
+
+// printSecrets gives the account a fresh second factor and prints password and QR code, once.
+func (p *parts) printSecrets(ctx context.Context, s people.Staff, password string, out io.Writer) error {
+	secret, address, err := people.NewTOTP("Heyi", s.Login)
+	if err != nil {
+		return fmt.Errorf("second factor: %w", err)
+	}
+	if err := p.people.SetTOTP(ctx, s.ID, secret, adminActor()); err != nil {
+		return fmt.Errorf("second factor: %w", err)
+	}
+	code, err := qr.Terminal(address)
+	if err != nil {
+		return fmt.Errorf("QR code: %w", err)
+	}
+	_, err = fmt.Fprintf(out, "login     %s\npassword  %s\nsecond factor, for an authenticator app:\n\n%s\n%s\n\nThis is shown once.\n", s.Login, password, code, address)
+	return err //nolint:wrapcheck // nothing to add
+}
+
+func (p *parts) importUnits(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) != 1 {
+		return errors.New(adminUsage)
+	}
+	text, err := os.ReadFile(args[0])
+	if err != nil {
+		return fmt.Errorf("units: %w", err)
+	}
+	seeds, err := org.ParseSeeds(string(text))
+	if err != nil {
+		return fmt.Errorf("units: %w", err)
+	}
+	n, err := p.store.SeedUnits(ctx, seeds)
+	if err != nil {
+		return fmt.Errorf("units: %w", err)
+	}
+	_, err = fmt.Fprintf(out, "%d of %d units are new\n", n, len(seeds))
+	return err //nolint:wrapcheck // nothing to add
+}
+
+func adminActor() mediation.Actor { return mediation.Actor{Kind: mediation.ActorSystem, ID: "admin"} }

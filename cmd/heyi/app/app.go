@@ -1,0 +1,238 @@
+// Package app wires one process from a Config. It is the only place that knows every package; tests start it too.
+package app
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"heyi/configs"
+	"heyi/devices"
+	"heyi/gateway"
+	"heyi/gateway/auth"
+	"heyi/gateway/link"
+	"heyi/gateway/rest"
+	"heyi/internal/lifecycle"
+	kioskui "heyi/kiosk-ui"
+	"heyi/media"
+	"heyi/media/rtc"
+	"heyi/mediation/flow"
+	"heyi/mediation/queue"
+	"heyi/mediation/session"
+)
+
+// Version is set by the build.
+var Version = "dev" //nolint:gochecknoglobals // -ldflags -X needs a variable
+
+// serviceTZ is the time zone of ticket numbers and "today".
+const serviceTZ = "Asia/Shanghai"
+
+// Run serves until ctx is done; out gets the addresses for people. It returns after everything has stopped.
+func Run(ctx context.Context, cfg configs.Config, out io.Writer) error {
+	unlock, err := lockData(cfg.Data)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	p, err := openParts(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	n, err := newNode(ctx, p)
+	if err != nil {
+		return err
+	}
+	d := demoFile{}
+	if cfg.Demo {
+		if d, err = seedDemo(ctx, p.people, p.tree, cfg.Data, n.local); err != nil {
+			return err
+		}
+	}
+	if err := banner(out, n.local, n.public, d); err != nil {
+		return err
+	}
+	return n.group.Run(ctx)
+}
+
+// node is one running process: its parts in the order in which they start.
+type node struct {
+	*parts
+	group  lifecycle.Group
+	local  string // address of the pages on this machine
+	public string // address that stands in links and QR codes
+
+	leases   *leases
+	presence *devices.Presence
+	registry *devices.Registry
+	tokens   *auth.Tokens
+	auth     *auth.Authenticator
+	engine   *rtc.Engine
+	rooms    *session.Executor
+	captures *session.Captures
+	desk     *queue.Desk
+	flow     *flow.Flow
+	views    *flow.Views
+	hub      *link.Hub
+	metrics  *prometheus.Registry
+	tz       *time.Location
+}
+
+func newNode(ctx context.Context, p *parts) (*node, error) {
+	n := &node{parts: p, metrics: prometheus.NewRegistry()}
+	n.group.StopTimeout = p.cfg.HTTP.DrainTimeout + 10*time.Second
+	n.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	var err error
+	if n.tz, err = time.LoadLocation(serviceTZ); err != nil {
+		n.tz = time.FixedZone("CST", 8*60*60)
+	}
+	if n.local, n.public, err = addresses(p.cfg.HTTP); err != nil {
+		return nil, err
+	}
+	l, incarnation, others, err := newLeases(ctx, p.store, p.cfg.Node.Name, time.Now, p.logger, devices.SweeperLease)
+	if err != nil {
+		return nil, err
+	}
+	n.leases = l
+	if err := n.identity(ctx, incarnation); err != nil {
+		return nil, err
+	}
+	if err := n.mediation(ctx, others); err != nil {
+		return nil, err
+	}
+	return n, n.front(ctx)
+}
+
+// identity makes what knows who is calling.
+func (n *node) identity(ctx context.Context, incarnation int64) error {
+	secret, err := n.hmacKey(ctx)
+	if err != nil {
+		return err
+	}
+	c := n.cfg.Fleet
+	reg := devices.Config{Demo: n.cfg.Demo, ClaimsPerMinute: c.ClaimsPerMin}
+	if n.cfg.Demo {
+		u, ok := n.tree.ByCode(pad(c.DemoUnit))
+		if !ok {
+			return fmt.Errorf("fleet.demo_unit %q: no unit has this code", c.DemoUnit)
+		}
+		reg.DemoUnit, reg.DemoName = u.ID, "演示电视"
+	}
+	n.registry = devices.NewRegistry(reg, devices.Deps{
+		Claims: n.store, Fleet: n.store, CA: n.keys, Limiter: n.coord, Nudges: n.coord, Now: time.Now, Logger: n.logger,
+	})
+	n.presence = devices.NewPresence(devices.PresenceConfig{Grace: c.Grace, Sweep: c.Sweep}, devices.PresenceDeps{
+		Store: n.store, Leases: n.leases, Nudges: n.coord, Node: devices.NodeID{Name: n.cfg.Node.Name, Inc: incarnation},
+		Live: func() []devices.Sighting { return link.Sightings(n.hub.Seen()) }, Now: time.Now, Logger: n.logger,
+	})
+	n.tokens = auth.NewTokens(n.keys, n.store)
+	n.auth = auth.NewAuthenticator(auth.Deps{
+		Keys: n.keys, Tokens: n.tokens, Epochs: n.store, Signins: n.people, Grants: n.store, CSRFKey: subkey(secret, "csrf"), Now: time.Now,
+	})
+	n.captures = session.NewCaptures(session.CapturesDeps{
+		Store: n.store, Limiter: n.coord, Nudges: n.coord, Key: subkey(secret, "captures"), Now: time.Now, Life: n.cfg.Room.Capture,
+		Wake: func() { n.rooms.Wake() },
+	})
+	return n.presence.Restart(ctx) //nolint:wrapcheck // names itself
+}
+
+// mediation makes the line, the sessions and the rooms.
+func (n *node) mediation(ctx context.Context, leases map[string]int64) error {
+	q, r := n.cfg.Queue, n.cfg.Room
+	lines := queue.Defaults()
+	lines.OfferLease, lines.Ring, lines.MissedKeep, lines.LinkGrace = q.OfferLease, q.Ring, q.Missed, q.Grace
+	lines.ParkedKeep, lines.WrapUp, lines.SeatLink, lines.TicketsAHour = q.Parked, q.WrapUp, q.SeatLost, q.TicketsPerHour
+	limits := session.Limits{Grace: r.Grace, Suspended: r.Suspended}
+	profile := rtc.ProfileAuto
+	if n.cfg.Media.Profile == "e2e" {
+		profile = rtc.ProfileE2E
+	}
+	engine, err := rtc.New(rtc.Config{ //nolint:contextcheck // binding a socket waits for nothing
+
+		ListenUDP: n.mediaAddresses(), PublicIPs: n.cfg.Media.PublicIPs, Profile: profile, MaxRooms: n.cfg.Media.MaxRooms, Logger: n.logger,
+		Watcher: func(p media.Presence) { n.rooms.Watch(p) },
+	})
+	if err != nil {
+		return fmt.Errorf("media: %w", err)
+	}
+	n.engine = engine
+	name := n.cfg.Node.Name
+	n.rooms = session.NewExecutor(session.ExecutorDeps{
+		Store: n.store, Engine: engine, Nudges: n.coord, Node: name, Limits: limits, Now: time.Now, Logger: n.logger, Sweep: n.cfg.Media.SpecSweep,
+	})
+	n.desk = queue.NewDesk(queue.Deps{Store: n.store, Nudges: n.coord, Node: name, Now: time.Now, Limits: lines, TZ: n.tz})
+	n.flow = flow.New(flow.Deps{Store: n.store, Rooms: n.rooms, Nudges: n.coord, Node: name, Queue: lines, Session: limits, Logger: n.logger})
+	board := queue.NewBoard(queue.BoardDeps{Store: n.store, Now: time.Now})
+	n.views = &flow.Views{Store: n.store, Service: board, Now: time.Now, TZ: n.tz, Lease: q.OfferLease}
+	matcher := queue.NewMatcher(queue.MatcherDeps{
+		Store: n.store, Nudges: n.coord, Node: name, Limits: lines, Handling: queue.DefaultHandling(), Now: time.Now, Logger: n.logger, Every: q.MatchEvery,
+	})
+	if epoch, ok := leases[queue.LeaseName]; ok {
+		matcher.Took(epoch)
+	}
+	sweeper := &flow.Sweeper{Flow: n.flow, Now: time.Now}
+	n.group.Add("keys", n.keys.Run)
+	n.group.Add("leases", n.leases.Run)
+	n.group.Add("media", engine.Run)
+	n.group.Add("rooms", n.rooms.Run)
+	n.group.Add("presence", n.presence.Run)
+	n.group.Add("matcher", matcher.Run)
+	n.group.Add("timers", sweeper.Run)
+	n.group.Add("housekeeping", n.housekeeping)
+	return n.desk.Restarted(ctx) //nolint:wrapcheck // names itself
+}
+
+// front makes the doors: links, REST, screens, one port.
+func (n *node) front(ctx context.Context) error {
+	n.hub = link.New(n.linkConfig(), link.Deps{
+		Verifier: link.NewVerifier(n.auth, n.tokens), Presence: link.NewPresence(n.presence), Rooms: n.engine, Nudges: n.coord,
+		Sync: n.sync, Views: n.liveView, Watch: n.seatWatch, Metrics: n.metrics, Logger: n.logger, Now: time.Now,
+	})
+	api, err := rest.New(rest.Deps{Auth: n.auth, Info: n.info, Logger: n.logger, Now: time.Now}, n.areas()...) //nolint:contextcheck // requests bring their own
+	if err != nil {
+		return fmt.Errorf("routes: %w", err)
+	}
+	c := n.cfg.HTTP
+	tls := gateway.TLS{CertFile: c.CertFile, KeyFile: c.KeyFile}
+	if c.TLS {
+		tls.Dir = n.cfg.Data
+	}
+	server, err := gateway.New(ctx, gateway.Config{
+		Listen: c.Listen, Plain: c.PlainListen, TLS: tls, Trusted: n.trusted(), MetricsToken: c.MetricsToken, DrainMax: c.DrainTimeout,
+	}, gateway.Deps{API: api, Hub: n.hub, UI: kioskui.Handler(), Ready: n.store.Ping, Metrics: n.metrics, Logger: n.logger, Now: time.Now})
+	if err != nil {
+		return fmt.Errorf("front door: %w", err)
+	}
+	n.group.Add("front door", server.Run)
+	return nil
+}
+
+// housekeeping forgets spent tokens that are over.
+func (n *node) housekeeping(ctx context.Context) error {
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+			if err := n.store.Sweep(ctx, time.Now()); err != nil && ctx.Err() == nil {
+				n.logger.WarnContext(ctx, "old tokens stay", slog.Any("error", err))
+			}
+		}
+	}
+}
+
+// subkey derives the key of one use.
+func subkey(secret []byte, use string) []byte {
+	h := hmac.New(sha256.New, secret)
+	h.Write([]byte("heyi " + use))
+	return h.Sum(nil)
+}

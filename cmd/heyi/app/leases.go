@@ -1,0 +1,133 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"heyi/store"
+)
+
+// The life of a lease, and how often all leases of this process are renewed in one statement (fleet.md §2).
+const (
+	leaseTTL   = 4 * time.Second
+	leaseRenew = time.Second
+)
+
+// leases keeps what this process holds: its node row and the rights that one process of the installation has. It
+// renews them together and tries again for those it wants and another holds.
+type leases struct {
+	store  *store.Store
+	node   string
+	wanted []string
+	now    func() time.Time
+	logger *slog.Logger
+
+	mu   sync.Mutex
+	held map[string]int64
+	till time.Time // what is held counts until then, whatever the database says meanwhile
+}
+
+// newLeases takes over what an earlier process of the same name held (the caller holds the data folder's lock), makes
+// sure of the node's own row and returns its epoch: the incarnation of this process. others are the rows taken over
+// beside it, by name.
+func newLeases(ctx context.Context, s *store.Store, node string, now func() time.Time, logger *slog.Logger, wanted ...string) (l *leases, incarnation int64, others map[string]int64, err error) {
+	l = &leases{store: s, node: node, wanted: wanted, now: now, logger: logger, held: map[string]int64{}}
+	own, others := "node/"+node, map[string]int64{}
+	taken, err := s.TakeOverLeases(ctx, node, now())
+	if err != nil {
+		return nil, 0, nil, fmt.Errorf("take leases over: %w", err)
+	}
+	for _, t := range taken {
+		switch {
+		case t.Name == own || slices.Contains(wanted, t.Name):
+			l.held[t.Name] = t.Epoch
+		default:
+			others[t.Name] = t.Epoch
+		}
+	}
+	if _, ok := l.held[own]; !ok {
+		epoch, ok, err := s.AcquireLease(ctx, own, node, leaseTTL, now())
+		if err != nil {
+			return nil, 0, nil, fmt.Errorf("node lease: %w", err)
+		}
+		if !ok {
+			return nil, 0, nil, fmt.Errorf("a node named %q lives already: give this one another node.name", node)
+		}
+		l.held[own] = epoch
+	}
+	return l, l.held[own], others, l.renew(ctx)
+}
+
+// Held implements devices.Leases.
+func (l *leases) Held(_ context.Context, name string) (int64, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	epoch, ok := l.held[name]
+	return epoch, ok && l.now().Before(l.till)
+}
+
+// Run renews until ctx is done, then gives the shared rights back at once; the node's own row just expires, so that
+// its name is not taken while its last writes are under way.
+func (l *leases) Run(ctx context.Context) error {
+	tick := time.NewTicker(leaseRenew)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return l.release(context.WithoutCancel(ctx))
+		case <-tick.C:
+			if err := l.renew(ctx); err != nil && ctx.Err() == nil {
+				l.logger.ErrorContext(ctx, "leases could not be renewed", slog.Any("error", err))
+			}
+		}
+	}
+}
+
+func (l *leases) renew(ctx context.Context) error {
+	l.mu.Lock()
+	held := maps.Clone(l.held)
+	l.mu.Unlock()
+	start := l.now()
+	lost, err := l.store.RenewLeases(ctx, l.node, held, leaseTTL, start)
+	if err != nil {
+		return fmt.Errorf("renew: %w", err)
+	}
+	for _, name := range lost {
+		delete(held, name)
+		l.logger.WarnContext(ctx, "a lease is lost", slog.String("lease", name))
+	}
+	for _, name := range l.wanted {
+		if _, ok := held[name]; ok {
+			continue
+		}
+		epoch, ok, err := l.store.AcquireLease(ctx, name, l.node, leaseTTL, start)
+		if err != nil {
+			return fmt.Errorf("acquire %s: %w", name, err)
+		}
+		if ok {
+			held[name] = epoch
+		}
+	}
+	l.mu.Lock()
+	l.held, l.till = held, start.Add(leaseTTL)
+	l.mu.Unlock()
+	return nil
+}
+
+func (l *leases) release(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, name := range l.wanted {
+		if epoch, ok := l.held[name]; ok {
+			if err := l.store.ReleaseLease(ctx, name, l.node, epoch); err != nil {
+				return fmt.Errorf("release %s: %w", name, err)
+			}
+		}
+	}
+	return nil
+}

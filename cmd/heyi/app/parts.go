@@ -1,0 +1,157 @@
+package app
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"heyi/configs"
+	"heyi/gateway/auth"
+	"heyi/internal/coord/memcoord"
+	"heyi/internal/org"
+	"heyi/people"
+	"heyi/store"
+)
+
+// parts is the ground that every command of the program stands on: database, tree of units, keys, accounts.
+type parts struct {
+	cfg    configs.Config
+	logger *slog.Logger
+	store  *store.Store
+	coord  *memcoord.Coord
+	tree   *org.Tree
+	keys   *auth.Keyring
+	people *people.Service
+}
+
+// Migrate brings the database up to date and stops.
+func Migrate(ctx context.Context, cfg configs.Config) error {
+	unlock, err := lockData(cfg.Data)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	s, err := openStore(ctx, cfg, newLogger(cfg))
+	if err != nil {
+		return err
+	}
+	return closed(s)
+}
+
+func closed(s *store.Store) error {
+	if err := s.Close(); err != nil {
+		return fmt.Errorf("close the database: %w", err)
+	}
+	return nil
+}
+
+func newLogger(cfg configs.Config) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(cfg.Log.Level)); err != nil {
+		level = slog.LevelInfo
+	}
+	opt := &slog.HandlerOptions{Level: level}
+	if cfg.Log.Format == "json" {
+		return slog.New(slog.NewJSONHandler(os.Stderr, opt))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, opt))
+}
+
+func openStore(ctx context.Context, cfg configs.Config, logger *slog.Logger) (*store.Store, error) {
+	key, err := masterKey(cfg.Data, cfg.Store.Driver)
+	if err != nil {
+		return nil, err
+	}
+	dsn := cfg.Store.DSN
+	if dsn == "" {
+		dsn = filepath.Join(cfg.Data, "heyi.db")
+	}
+	s, err := store.Open(ctx, store.Config{
+		Driver: cfg.Store.Driver, DSN: dsn, MasterKey: key, Readers: cfg.Store.Readers, BatchMax: cfg.Store.BatchMax,
+		Now: time.Now, Logger: logger,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("database: %w", err)
+	}
+	return s, nil
+}
+
+// openParts opens the database and loads what lies in it. The demo's tree is made when it is missing.
+func openParts(ctx context.Context, cfg configs.Config) (*parts, error) {
+	p := &parts{cfg: cfg, logger: newLogger(cfg), coord: memcoord.New(time.Now)}
+	var err error
+	if p.store, err = openStore(ctx, cfg, p.logger); err != nil {
+		return nil, err
+	}
+	if err := p.load(ctx); err != nil {
+		return nil, errors.Join(err, closed(p.store))
+	}
+	return p, nil
+}
+
+func (p *parts) load(ctx context.Context) error {
+	if p.cfg.Demo {
+		seeds, err := org.Chifeng()
+		if err != nil {
+			return fmt.Errorf("demo tree: %w", err)
+		}
+		if _, err := p.store.SeedUnits(ctx, seeds); err != nil {
+			return fmt.Errorf("demo tree: %w", err)
+		}
+	}
+	units, err := p.store.Units(ctx)
+	if err != nil {
+		return fmt.Errorf("units: %w", err)
+	}
+	if p.tree, err = org.NewTree(units); err != nil {
+		return fmt.Errorf("units: %w", err)
+	}
+	if p.keys, err = auth.NewKeyring(ctx, p.loadKeys, time.Now); err != nil {
+		return fmt.Errorf("keys: %w", err)
+	}
+	c := p.cfg.People
+	p.people = people.NewService(people.Config{
+		RequireTOTP: c.RequireTOTP && !p.cfg.Demo,
+		Cost:        people.Argon2{MemoryKiB: uint32(c.Argon2MiB) << 10, Passes: uint32(c.Argon2Time), Lanes: 1},
+		Absolute:    c.SessionMax, Idle: c.SessionIdle, WrongLogin: c.WrongMax, WrongAddr: c.AddressMax, Window: c.WrongWindow,
+	}, people.Deps{Store: p.store, Limiter: p.coord, Now: time.Now})
+	return nil
+}
+
+// loadKeys implements auth.KeySource: asking for the active key makes it the first time.
+func (p *parts) loadKeys(ctx context.Context, purpose string) ([]auth.Key, error) {
+	if _, err := p.store.Key(ctx, purpose); err != nil {
+		return nil, err //nolint:wrapcheck // the keyring names the purpose
+	}
+	list, err := p.store.Keys(ctx, purpose)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // the keyring names the purpose
+	}
+	out := make([]auth.Key, 0, len(list))
+	for _, k := range list {
+		if k.Alg == store.AlgEdDSA && len(k.Secret) == ed25519.SeedSize {
+			out = append(out, auth.Key{KID: k.KID, Seed: k.Secret, Public: k.Public, Active: k.Active})
+		}
+	}
+	return out, nil
+}
+
+// hmacKey returns the key of CSRF tokens and capture secrets.
+func (p *parts) hmacKey(ctx context.Context) ([]byte, error) {
+	k, err := p.store.Key(ctx, store.KeyHMAC)
+	if err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
+	return k.Secret, nil
+}
+
+func (p *parts) close() {
+	if err := p.store.Close(); err != nil {
+		p.logger.Error("close the database", slog.Any("error", err))
+	}
+}
