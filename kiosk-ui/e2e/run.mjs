@@ -1,0 +1,25 @@
+// Runs the browser tests one after another; names on the command line pick some. A failure ends with status 1.
+import { writeFileSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { build } from './lib.mjs';
+
+const all = ['walk'];
+const want = process.argv.slice(2);
+const figures = {};
+let failed = 0;
+for (const file of all.filter((n) => want.length === 0 || want.includes(n))) {
+  const test = await import(`./${file}.mjs`);
+  console.log(`\n=== ${test.name}`);
+  const start = Date.now();
+  try {
+    Object.assign(figures, await test.run((line) => console.log(`    ${((Date.now() - start) / 1000).toFixed(1).padStart(5)} s  ${line}`)));
+    console.log(`--- passed in ${((Date.now() - start) / 1000).toFixed(1)} s`);
+  } catch (e) {
+    failed++;
+    console.error(`--- FAILED: ${e.stack ?? e}`);
+  }
+}
+mkdirSync(build, { recursive: true });
+writeFileSync(join(build, 'e2e.json'), JSON.stringify(figures, null, 2) + '\n');
+for (const [k, v] of Object.entries(figures)) console.log(`${k} ${v}`);
+process.exit(failed ? 1 : 0);

@@ -1,0 +1,151 @@
+// Photographs every screen of the running program at its real size into docs/screens. A simulated fleet makes the
+// console alive. Run it with `make screens`; look at the pictures beside the design before committing them.
+import { spawn } from 'node:child_process';
+import { mkdirSync, rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { Server, browser, build, decodes, open, until } from './lib.mjs';
+import { DESK, PHONE, TV, askForLawyer, pairPhone, press, ready, shows, signIn, text, waitText, watchCaptures } from './steps.mjs';
+import { takeOffer } from './walk.mjs';
+
+const out = resolve(import.meta.dirname, '../../docs/screens');
+rmSync(out, { recursive: true, force: true });
+mkdirSync(out, { recursive: true });
+
+async function shot(page, name) {
+  await page.waitForTimeout(900); // transitions and the first picture of a video
+  await page.screenshot({ path: join(out, `${name}.png`) });
+  console.log(name);
+}
+
+const server = await new Server({ HEYI_MEDIA_PROFILE: 'auto' }).start();
+const fleet = spawn(join(build, 'fleetsim'), ['run', '-demo', join(server.data, 'demo.json'), '-size', '40'], { stdio: 'ignore' });
+const box = await browser({ camera: false });
+const rest = await browser({ camera: true });
+
+async function walk(size, tag, all) {
+  const tv = await open(box, server, '/tv', { ...size, camera: false });
+  const captures = watchCaptures(tv);
+  await shows(tv, 'consult', 20_000);
+  await shot(tv, `tv-home${tag}`);
+  if (all) {
+    await press(tv, '0');
+    await shot(tv, 'tv-help');
+    await press(tv, 'Escape');
+    await press(tv, '6', 'Enter');
+    await until('a QR code', () => captures.url);
+    await shot(tv, 'tv-phone');
+    await press(tv, 'Escape');
+    await press(tv, '1', 'Enter');
+    await waitText(tv, /哪方面/);
+    await shot(tv, 'tv-category');
+    await tv.waitForTimeout(450);
+    await press(tv, 'Enter');
+    await tv.waitForTimeout(600);
+    await shot(tv, 'tv-language');
+    await press(tv, 'Enter');
+    await waitText(tv, /前面还有|下一个就是您/);
+  } else {
+    await askForLawyer(tv);
+  }
+  await until('a capture link', () => captures.url);
+  await shot(tv, `tv-waiting${tag}`);
+  return { tv, captures };
+}
+
+try {
+  const start = await open(rest, server, '/', DESK);
+  await shot(start, 'start');
+  const gate = await open(rest, server, '/desk', DESK);
+  await gate.waitForSelector('input[name=login]');
+  await shot(gate, 'desk-signin');
+  const desk = await signIn(rest, server, '/desk', 'lawyer');
+  await waitText(desk, /我准备好了/);
+  await shot(desk, 'desk-idle');
+
+  const { tv, captures } = await walk(TV, '', true);
+  const peek = await open(rest, server, '/phone', PHONE);
+  await peek.waitForTimeout(500);
+  await shot(peek, 'phone-home');
+  const phone = await pairPhone(rest, server, captures);
+  await waitText(phone, /排队|等|轮到|下一个/);
+  await shot(phone, 'phone-waiting');
+  await shot(tv, 'tv-waiting-paired');
+
+  // somebody else waits behind, so that the desk shows a line
+  const kiosk = await open(rest, server, '/kiosk', { width: 1080, height: 1920, hasTouch: true });
+  await waitText(kiosk, /点这里开始/);
+  await shot(kiosk, 'kiosk-attract');
+  const touch = async (word) => { await kiosk.getByText(word, { exact: false }).first().tap(); await kiosk.waitForTimeout(700); };
+  await touch('点这里开始');
+  await shot(kiosk, 'kiosk-language');
+  await touch('汉语');
+  await shot(kiosk, 'kiosk-kind');
+  await touch('视频找律师').catch(() => touch('我要咨询'));
+  await shot(kiosk, 'kiosk-category');
+  await touch('拖欠工钱');
+  await waitText(kiosk, /前面还有|下一个/);
+  await shot(kiosk, 'kiosk-waiting');
+
+  await ready(desk);
+  await waitText(desk, /来人了/, 20_000);
+  await shot(desk, 'desk-offer');
+  await takeOffer(desk);
+  await shows(tv, 'take', 20_000);
+  await shot(tv, 'tv-ring');
+  await shot(phone, 'phone-ring');
+  await shot(desk, 'desk-ringing');
+  await press(tv, 'Enter');
+  await decodes(tv, 30, 20_000);
+  await decodes(desk, 30, 20_000);
+  await desk.fill('textarea >> nth=0', '土地承包合同到期，对方不退还草场').catch(() => {});
+  await press(tv, 'ArrowLeft');
+  await shot(tv, 'tv-call');
+  await shot(desk, 'desk-call');
+  await shot(phone, 'phone-call');
+  await press(tv, 'Escape');
+  await shot(tv, 'tv-leave');
+  await press(tv, 'Escape');
+  const cdp4k = await open(box, server, '/tv', { width: 3840, height: 2160, camera: false });
+  await shows(cdp4k, 'consult', 20_000);
+  await shot(cdp4k, 'tv-home-2160');
+  await cdp4k.context().close();
+
+  await desk.click('button:has-text("结束")');
+  await desk.click('.ant-popconfirm-buttons .ant-btn-dangerous, .ant-popover .ant-btn-primary');
+  await waitText(tv, /帮到您|1 到 5/);
+  await shot(tv, 'tv-rating');
+  await shot(phone, 'phone-rating');
+  await shot(desk, 'desk-wrapup');
+  await press(tv, '5', 'Enter');
+  await shot(tv, 'tv-goodbye');
+
+  const landscape = await open(rest, server, '/kiosk', { width: 1920, height: 1080, hasTouch: true });
+  await waitText(landscape, /点这里开始/);
+  await shot(landscape, 'kiosk-landscape');
+
+  const console_ = await signIn(rest, server, '/console', 'operator');
+  await waitText(console_, /总览/);
+  await console_.waitForTimeout(1500);
+  await shot(console_, 'console-overview');
+  for (const [view, name] of [['devices', 'devices'], ['queue', 'queue'], ['enrol', 'enrol']]) {
+    await console_.goto(`${server.url}/console?view=${view}`);
+    await console_.waitForTimeout(2000);
+    await shot(console_, `console-${name}`);
+  }
+  const tablet = await open(rest, server, '/tablet', { width: 1280, height: 800 });
+  await tablet.waitForSelector('input', { timeout: 20_000 });
+  await shot(tablet, 'tablet-signin');
+  const worker = server.staff('worker');
+  const inputs = tablet.locator('input');
+  await inputs.nth(0).fill(worker.login);
+  await inputs.nth(1).fill(worker.password);
+  await tablet.getByRole('button', { name: '登录' }).click();
+  await waitText(tablet, /已登录|退出登录/);
+  await shot(tablet, 'tablet-home');
+} catch (e) {
+  console.error(e.stack, '\n', server.tail(20));
+  process.exitCode = 1;
+} finally {
+  fleet.kill('SIGTERM');
+  await box.close(); await rest.close(); await server.close();
+}

@@ -1,0 +1,146 @@
+import { App as Antd, Button, Drawer as Side, Input, Modal } from 'antd';
+import { useEffect, useState, type ReactNode } from 'react';
+import { asApiError, newKey } from '../core/api';
+import { dayText, hourMinute } from '../core/clock';
+import type { DeviceRow } from '../core/types';
+import type { Staff } from '../staff/gate';
+import { errorSentence } from '../staff/t';
+import { lasted, pastTime } from '../staff/format';
+import { Chip, Simulated, Use } from './chips';
+import { usePolled } from './data';
+import { engineTier } from './fleet';
+import { t, word } from './t';
+
+type Event = { type: string; at: number; actor: string };
+type Detail = DeviceRow & { spot: string; alg: string; cred_exp_at: number; epoch: number; events: Event[] | null };
+type Op = 'disable' | 'enable' | 'revoke';
+
+const TEXT = {
+  disable: { label: 'dr.disable', what: 'dr.disable.what' },
+  enable: { label: 'dr.enable', what: 'dr.enable.what' },
+  revoke: { label: 'dr.revoke', what: 'dr.revoke.what' },
+} as const;
+
+/** Which acts fit a life; the server decides again. */
+export function actsFor(life: string): Op[] {
+  if (life === 'active') return ['disable', 'revoke'];
+  if (life === 'disabled' || life === 'quarantined') return ['enable', 'revoke'];
+  return [];
+}
+
+/** One device: facts, credential, what happened; and the three acts, each with a reason. */
+export function Drawer({ staff, id, mayChange, onClose }: { staff: Staff; id: string; mayChange: boolean; onClose: () => void }) {
+  const { value: d, error, fact } = usePolled<Detail>(staff.api, id === '' || !mayChange ? '' : `/devices/${id}`, 5000);
+  const [op, setOp] = useState<Op | null>(null);
+  useEffect(() => setOp(null), [id]);
+  const shown = d !== null && d.id === id ? d : null;
+  const now = Date.now() * 1000;
+  return (
+    <Side
+      open={id !== '' && mayChange}
+      onClose={onClose}
+      size={440}
+      mask={false}
+      title={shown === null ? t('loading') : <span className="drt">{shown.name || t('noname')} <Simulated on={shown.simulated} /></span>}
+      footer={
+        shown !== null && (
+          <div className="drf">
+            {actsFor(shown.life).map((a) => (
+              <Button key={a} danger={a === 'revoke'} type={a === 'enable' ? 'primary' : 'default'} onClick={() => setOp(a)}>{t(TEXT[a].label)}</Button>
+            ))}
+          </div>
+        )
+      }
+    >
+      {shown === null && error !== null && <p className="dim">{errorSentence(error.code).what}</p>}
+      {shown !== null && (
+        <div className="dr">
+          <div className="tags big"><Chip chip={shown.chip} klass={shown.class} /><Use row={shown} /></div>
+          <h3>{t('dr.facts')}</h3>
+          <Facts
+            rows={[
+              [t('dr.serial'), shown.serial],
+              [t('dr.place'), shown.place.join(' › ')],
+              ...(shown.spot ? [[t('dr.spot'), shown.spot] as [string, ReactNode]] : []),
+              [t('dr.kind'), `${word('kind', shown.kind)} · ${word('class', shown.class)}`],
+              [t('dr.model'), shown.model || '–'],
+              [t('dr.engine'), shown.engine === '' ? '–' : `${engineTier(shown.engine)}`],
+              [t('dr.app'), shown.app_ver || '–'],
+              [t('dr.since'), shown.since_at > 0 ? `${pastTime(shown.since_at, now)}，${lasted((now - shown.since_at) / 1e6)}了` : '–'],
+              [t('dr.seen'), shown.chip === 'online' ? '现在' : pastTime(shown.seen_at, now)],
+              ...(word('cause', shown.cause, '') === '' ? [] : [[t('dr.cause'), word('cause', shown.cause)] as [string, ReactNode]]),
+              [t('dr.rtt'), shown.rtt_ms === null ? '–' : `${Math.round(shown.rtt_ms)} ms`],
+            ]}
+          />
+          <h3>{t('dr.cred')}</h3>
+          <Facts
+            rows={[
+              [t('dr.alg'), shown.alg === 'p256' ? 'P-256' : shown.alg === 'ed25519' ? 'Ed25519' : shown.alg || '–'],
+              [t('dr.key'), word('key', shown.key_store)],
+              [t('dr.exp'), shown.cred_exp_at > 0 ? `${new Date(shown.cred_exp_at / 1000).getFullYear()}年${dayText(shown.cred_exp_at).split(' ')[0] ?? ''}` : '–'],
+              [<span key="e" title={t('dr.epoch.tip')}>{t('dr.epoch')}</span>, String(shown.epoch)],
+            ]}
+          />
+          <h3>{t('dr.events')}</h3>
+          {(shown.events ?? []).length === 0 && <p className="dim">{t('dr.events.none')}</p>}
+          <ul className="evs">
+            {(shown.events ?? []).map((e) => (
+              <li key={`${e.at}${e.type}`}><time>{dayText(e.at).split(' ')[0]} {hourMinute(e.at)}</time><b>{word('ev', e.type)}</b><span className="dim">{actorText(e.actor)}</span></li>
+            ))}
+          </ul>
+        </div>
+      )}
+      {shown !== null && op !== null && <Ask staff={staff} device={shown} op={op} onDone={() => { setOp(null); fact.nudge(); }} />}
+    </Side>
+  );
+}
+
+/** "staff/<id>": the kind in words; ids say nothing to an operator. */
+const actorText = (actor: string): string => word('actor', actor.split('/')[0] ?? '');
+
+function Facts({ rows }: { rows: [ReactNode, ReactNode][] }) {
+  return <dl className="kv">{rows.map(([k, v], i) => <div key={i}><dt>{k}</dt><dd>{v}</dd></div>)}</dl>;
+}
+
+function Ask({ staff, device, op, onDone }: { staff: Staff; device: DeviceRow; op: Op; onDone: () => void }) {
+  const { message } = Antd.useApp();
+  const [reason, setReason] = useState('');
+  const [busy, setBusy] = useState(false);
+  const [key] = useState(newKey); // one key a question: pressing again after a lost answer is the same command
+  const [trouble, setTrouble] = useState('');
+  const label = t(TEXT[op].label);
+  const name = device.name || device.serial;
+  const act = async () => {
+    setBusy(true);
+    setTrouble('');
+    try {
+      await staff.api.post<DeviceRow>(`/devices/${device.id}/${op}`, { key, reason: reason.trim() });
+      void message.success(t('dr.done', { name, what: label }));
+      onDone();
+    } catch (e) {
+      const s = errorSentence(asApiError(e).code);
+      setTrouble(`${s.what}。${s.todo}`);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <Modal
+      open
+      title={`${label} ${name}`}
+      okText={label}
+      cancelText={t('cancel')}
+      okButtonProps={{ danger: op === 'revoke', disabled: reason.trim() === '' }}
+      confirmLoading={busy}
+      onOk={() => void act()}
+      onCancel={onDone}
+    >
+      <p className="ask">{t(TEXT[op].what)}</p>
+      <label className="askwhy">
+        <span>{t('dr.reason')}</span>
+        <Input.TextArea autoFocus rows={2} maxLength={200} placeholder={t('dr.reason.ph')} value={reason} onChange={(e) => setReason(e.target.value)} />
+      </label>
+      {trouble !== '' && <p className="asktrouble" role="alert">{trouble}</p>}
+    </Modal>
+  );
+}

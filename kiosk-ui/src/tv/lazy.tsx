@@ -1,0 +1,45 @@
+// The second script is fetched as soon as the first situation is known (call/line.ts needs it to know the cameras). If it does not come (the server was updated in
+// between), the page starts anew: the situation brings it back to the same screen.
+import type { VNode } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+
+export type Parts = typeof import('./parts');
+
+export interface Loader { load(): Promise<Parts>; ready(): Parts | null }
+
+const AGAIN_MS = 5000;
+
+export function createLoader(): Loader {
+  let asked: Promise<Parts> | null = null;
+  let parts: Parts | null = null;
+  return {
+    ready: () => parts,
+    load() {
+      if (!asked) {
+        asked = import('./parts');
+        asked.then((m) => { parts = m; }, () => { asked = null; });
+      }
+      return asked;
+    },
+  };
+}
+
+/** Lazy draws with the second script, and `meanwhile` until it is there. */
+export function Lazy(p: { loader: Loader; meanwhile: VNode | null; draw: (parts: Parts) => VNode }) {
+  const [, redraw] = useState(0);
+  const parts = p.loader.ready();
+  useEffect(() => {
+    if (parts) return undefined;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let over = false;
+    p.loader.load().then(
+      () => { if (!over) redraw((n) => n + 1); },
+      () => { if (!over) timer = setTimeout(() => location.reload(), AGAIN_MS); },
+    );
+    return () => {
+      over = true;
+      clearTimeout(timer);
+    };
+  }, []);
+  return parts ? p.draw(parts) : p.meanwhile;
+}

@@ -1,0 +1,12 @@
+// Every screen behind home in one script of its own, so that home comes up before it (ui.md §16).
+export { askMedia, MediaError, plugged, stopStream } from '../core/rtc/media';
+export { openRoom } from '../core/rtc/room';
+export { Call, Leave, Suspended } from './call/call';
+export { Category, Language } from './choose/choose';
+export { Claim } from './claim/claim';
+export { Help } from './help/help';
+export { Parked, Refused, Trouble, Unsupported } from './notice/stops';
+export { Phone } from './phone/phone';
+export { Bye, Rating } from './rating/rating';
+export { Later, Ringing } from './ring/ring';
+export { Cancel, Waiting } from './waiting/waiting';
