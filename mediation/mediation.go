@@ -39,7 +39,7 @@ const (
 // Category is one of the 18 lines by which disputes are counted (人民调解 statistics), or Unsure.
 type Category string
 
-// The categories. The nine tiles of the TV map to them (configs/tiles.go holds the one fixture).
+// The categories. The nine tiles of the TV map to them (kiosk-ui/tiles/categories.json is the one fixture).
 const (
 	Family        Category = "family"        // 婚姻家庭
 	Neighbours    Category = "neighbours"    // 邻里

@@ -682,3 +682,55 @@ func TestKilled(t *testing.T) {
 		}
 	})
 }
+
+// Somebody was lost when the process died: he is not adjourned for the time in which nobody could come back.
+func TestKilledWhileSuspended(t *testing.T) {
+	t.Parallel()
+	eachHouse(t, func(t *testing.T, h *house) {
+		k, id := h.call(h.tv[0], h.lawyer, mediation.Consult)
+		h.live(id, media.RoleMediator, media.AttachFull)
+		h.wait(2 * time.Minute)
+		if s := h.situation(h.tv[0]); s.Session.State != session.Suspended {
+			t.Fatalf("%+v", s.Session)
+		}
+		h.kill(time.Hour)
+		h.ok(h.desk.SeatLink(h.ctx(), h.lawyer, true))
+		if s := h.situation(h.tv[0]); s.Session == nil || s.Session.State != session.Suspended || *s.Session.SuspendedUntilAt < h.now()+110e6 {
+			t.Fatalf("after the restart: %+v now %d", s.Session, h.now())
+		}
+		h.live(id, media.RoleParty, media.AttachView)
+		h.live(id, media.RoleMediator, media.AttachFull)
+		if s := h.situation(h.tv[0]); s.Session.State != session.Joint {
+			t.Errorf("both are back: %+v", s.Session)
+		}
+		h.wait(2 * time.Minute)
+		if got := h.ticket(k.ID); got.State != queue.Serving {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// An engine that fails while the answer is given: the sweep brings the room to it.
+func TestRoomIsAppliedLater(t *testing.T) {
+	t.Parallel()
+	eachHouse(t, func(t *testing.T, h *house) {
+		h.ready(h.lawyer)
+		k := h.join(h.tv[0], mediation.Consult)
+		h.accept(h.lawyer)
+		h.engine.fail(1)
+		h.take(h.tv[0], k.ID)
+		id := h.ticket(k.ID).Session
+		if h.engine.spec(id).Phase != string(session.Lobby) {
+			t.Fatalf("%+v", h.engine.spec(id))
+		}
+		h.ok(h.rooms.Step(h.ctx()))
+		if h.engine.spec(id).Phase != string(session.Joint) {
+			t.Errorf("%+v", h.engine.spec(id))
+		}
+		list, err := h.store.PendingRooms(h.ctx(), testNode)
+		h.ok(err)
+		if len(list) != 0 {
+			t.Errorf("still to apply: %+v", list)
+		}
+	})
+}

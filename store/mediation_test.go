@@ -111,10 +111,10 @@ func (h *house) kill(down time.Duration) {
 	h.clock.Advance(down)
 	h.engine.forget()
 	h.start()
-	h.sweep() // the timers move before anything else is done
 	h.ok(h.desk.Restarted(h.ctx()))
 	h.ok(h.rooms.Restart(h.ctx()))
 	h.ok(h.rooms.Step(h.ctx()))
+	h.sweep()
 }
 
 func (h *house) seed() {
@@ -366,6 +366,7 @@ type engine struct {
 	mu    sync.Mutex
 	rooms map[ident.RoomID]media.RoomSpec
 	past  map[ident.SessionID]media.RoomSpec // closed
+	fails int                                // calls that fail from now on
 }
 
 func newEngine() *engine {
@@ -382,6 +383,10 @@ func (e *engine) Apply(_ context.Context, spec media.RoomSpec) (media.Applied, e
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	old, ok := e.rooms[spec.Room]
+	if e.fails > 0 {
+		e.fails--
+		return media.Applied{}, errors.New("the engine fails")
+	}
 	switch {
 	case spec.Closed:
 		return media.Applied{}, errors.New("a closed room is closed, not applied")
@@ -392,6 +397,12 @@ func (e *engine) Apply(_ context.Context, spec media.RoomSpec) (media.Applied, e
 	}
 	e.rooms[spec.Room] = spec
 	return media.Applied{Epoch: spec.Epoch}, nil
+}
+
+func (e *engine) fail(n int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.fails = n
 }
 
 func (e *engine) Close(_ context.Context, room ident.RoomID, fence int64, _ media.Reason) error {

@@ -148,13 +148,13 @@ func (p *peer) handle(f *wire.Frame) error {
 		if err := pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: b.SDP}); err != nil {
 			return fmt.Errorf("answer: %w", err)
 		}
-	default: // phase, members, levels: nothing to do for a simulated caller
 	case wire.RTCFail:
 		var b wire.RTCFailBody
 		if err := f.Body(&b); err != nil {
 			return err
 		}
 		return fmt.Errorf("the engine refused: %s", b.Code)
+	default: // phase, members, levels: nothing to do for a simulated caller
 	}
 	return nil
 }

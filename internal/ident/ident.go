@@ -6,7 +6,8 @@ import "github.com/google/uuid"
 
 // The ids. Distinct types, so that a ticket's id cannot be passed for a session's.
 type (
-	UnitID        string // org unit
+	// UnitID names an org unit; the others name what they say.
+	UnitID        string
 	StaffID       string // person who works here; also the id of the seat
 	PersonID      string // citizen
 	LoginID       string // sign-in session

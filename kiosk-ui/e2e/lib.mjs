@@ -90,9 +90,10 @@ export class Server {
 const common = ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-quic', '--no-first-run',
   '--allow-loopback-in-peer-connection', '--autoplay-policy=no-user-gesture-required', '--disable-features=WebRtcHideLocalIpsWithMdns'];
 
-/** Chromium with a fake camera and microphone, or (camera: false) with none at all, as on a TV box. */
-export function browser({ camera = true } = {}) {
-  const args = camera ? [...common, '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'] : common;
+/** Chromium with a fake camera and microphone, or (camera: false) with none at all, as on a TV box. With `asks` a page
+ *  has only the permissions that its context was given; else every question is answered with yes. */
+export function browser({ camera = true, asks = false } = {}) {
+  const args = !camera ? common : [...common, '--use-fake-device-for-media-stream', ...(asks ? [] : ['--use-fake-ui-for-media-stream'])];
   return chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', headless: true, args });
 }
 
@@ -103,18 +104,33 @@ const watchPeers = () => {
   window.RTCPeerConnection = class extends Real { constructor(...a) { super(...a); window.__peers.push(this); } };
 };
 
+/** A second window of the same browser profile: the same cookies, keys and device as `page`. */
+export async function another(page, server, path) {
+  const twin = await page.context().newPage();
+  watch(twin);
+  await twin.goto(server.url + path);
+  return twin;
+}
+
 /** A page of its own context. problems collects console errors, page errors and requests to foreign hosts. */
 export async function open(b, server, path, { width, height, camera = true, scale = 1, ...rest } = {}) {
   const ctx = await b.newContext({ viewport: { width, height }, deviceScaleFactor: scale, locale: 'zh-CN', timezoneId: 'Asia/Shanghai', permissions: camera ? ['camera', 'microphone'] : [], ...rest });
   await ctx.addInitScript(watchPeers);
   const page = await ctx.newPage();
+  watch(page);
+  await page.goto(server.url + path);
+  return page;
+}
+
+function watch(page) {
   page.problems = [];
   page.on('pageerror', (e) => page.problems.push(`exception: ${e.message}`));
   page.on('console', (m) => { if (m.type() === 'error') page.problems.push(`console: ${m.text()} ${m.location().url ?? ''}`); });
   page.on('request', (r) => { const u = new URL(r.url()); if (/^(http|ws)/.test(u.protocol) && u.hostname !== '127.0.0.1') page.problems.push(`foreign host: ${u.host}`); });
-  await page.goto(server.url + path);
-  return page;
 }
+
+/** What broke inside a page or left it for another host; a server that is gone on purpose is no such thing. */
+export const broken = (...pages) => pages.flatMap((p) => p.problems).filter((p) => /^(exception|foreign host)/.test(p));
 
 /** Sums what a page's live peer connections have decoded and sent. */
 export const media = (page) => page.evaluate(async () => {

@@ -395,11 +395,19 @@ func (s *Session) Leave(lim Limits, now int64) {
 	}
 }
 
-// Restarted notes that the media node began anew: nobody's line is up, the room is placed under a new fence.
+// Restarted notes that the media node began anew: nobody's line is up, the room is placed under a new fence. Everybody
+// has at least the grace to come back, whatever the timer said before: the downtime was the server's own.
 func (s *Session) Restarted(node string, lim Limits, now int64) {
 	s.Node = node
 	s.Fence++
 	s.clear()
+	switch s.State {
+	case Checking, Joint:
+		s.DueAt = 0
+	case Suspended:
+		s.DueAt = max(s.DueAt, now+lim.Grace.Microseconds())
+	case Lobby, Adjourned, Ended:
+	}
 	s.watch(lim, now)
 }
 
