@@ -142,6 +142,7 @@ func TestPhoneDrops(t *testing.T) {
 		}
 		for range 10 {
 			_, _, err = h.captures.Redeem(h.ctx(), "z", "", "AAAA-AAAA")
+			h.refused(err, "capture.unknown")
 		}
 		_, _, err = h.captures.Redeem(h.ctx(), "z", "", "AAAA-AAAA")
 		h.refused(err, "capture.too_many")

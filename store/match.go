@@ -158,19 +158,13 @@ func (s *Store) Commit(ctx context.Context, w queue.Work) (queue.Outcome, error)
 // offer makes one offer when its ticket still waits as it was seen and its seat has room.
 func (t *tx) offer(p queue.Pair, w queue.Work) (queue.Offer, bool, error) {
 	k, err := ticketBy(t, `id = $1`+t.skipLocked(), p.Ticket)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return queue.Offer{}, false, err
-	}
 	if err != nil || k.State != queue.Waiting || k.Ver != p.Ver {
-		return queue.Offer{}, false, nil
+		return queue.Offer{}, false, unlessNone(err)
 	}
 	var seat queue.Seat
 	err = t.one(`SELECT `+seatColumns+` FROM seat WHERE staff_id = $1`+t.skipLocked(), []any{p.Seat}, seatDest(&seat)...)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return queue.Offer{}, false, err
-	}
 	if err != nil || seat.State != queue.SeatReady || seat.Node == "" {
-		return queue.Offer{}, false, nil
+		return queue.Offer{}, false, unlessNone(err)
 	}
 	var active int
 	err = t.one(`SELECT (SELECT count(*) FROM offer WHERE seat_id = $1 AND closed_at = 0) + (SELECT count(*) FROM ticket WHERE seat_id = $1 AND state IN `+heldStates+`)`,
@@ -197,6 +191,14 @@ func (t *tx) offer(p queue.Pair, w queue.Work) (queue.Offer, bool, error) {
 			"epoch": strconv.FormatInt(w.Epoch, 10),
 		},
 	})
+}
+
+// unlessNone lets a missing row pass.
+func unlessNone(err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	return err
 }
 
 // unlocked claims a ticket that nobody else is changing.

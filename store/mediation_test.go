@@ -70,13 +70,13 @@ func eachHouse(t *testing.T, f func(t *testing.T, h *house)) {
 	})
 }
 
-func newHouse(t testing.TB, c store.Config) *house {
-	t.Helper()
+func newHouse(tb testing.TB, c store.Config) *house {
+	tb.Helper()
 	clock := storetest.NewClock(time.Date(2026, 3, 2, 1, 0, 0, 0, time.UTC))
 	c.Now = clock.Now
-	h := &house{t: t, cfg: c, clock: clock, nudges: &heard{}, engine: newEngine(), visits: map[ident.DeviceID]ident.VisitID{}, limits: queue.Defaults()}
+	h := &house{t: tb, cfg: c, clock: clock, nudges: &heard{}, engine: newEngine(), visits: map[ident.DeviceID]ident.VisitID{}, limits: queue.Defaults()}
 	h.start()
-	t.Cleanup(func() { h.ok(h.store.Close()) })
+	tb.Cleanup(func() { h.ok(h.store.Close()) })
 	h.seed()
 	return h
 }

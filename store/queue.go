@@ -37,15 +37,16 @@ const ticketColumns = `ticket.id, ticket.ver, ticket.no, ticket.kind, ticket.mod
 // ticketDest returns where ticketColumns go; done fills the lists after the scan.
 func ticketDest(t *queue.Ticket) (dest []any, done func() error) {
 	var path, place string
-	return []any{
-			&t.ID, &t.Ver, &t.No, &t.Kind, &t.Mode, &t.Device, &t.Visit, &t.Holder,
-			&t.Unit, &t.County, &path, &place, &t.Terminal, &t.Category, &t.Lang, &t.Class,
-			&t.EnqueuedAt, &t.RankAt, &t.Level, &t.SinceAt, &t.Shown, &t.Passed, &t.Lo, &t.Hi,
-			&t.State, &t.DueAt, &t.Rings, &t.Misses, &t.Seat, &t.Session, &t.Outcome, &t.ClosedAt,
-		}, func() error {
-			t.Path = words[ident.UnitID](path)
-			return json.Unmarshal([]byte(place), &t.Place)
-		}
+	dest = []any{
+		&t.ID, &t.Ver, &t.No, &t.Kind, &t.Mode, &t.Device, &t.Visit, &t.Holder,
+		&t.Unit, &t.County, &path, &place, &t.Terminal, &t.Category, &t.Lang, &t.Class,
+		&t.EnqueuedAt, &t.RankAt, &t.Level, &t.SinceAt, &t.Shown, &t.Passed, &t.Lo, &t.Hi,
+		&t.State, &t.DueAt, &t.Rings, &t.Misses, &t.Seat, &t.Session, &t.Outcome, &t.ClosedAt,
+	}
+	return dest, func() error {
+		t.Path = words[ident.UnitID](path)
+		return json.Unmarshal([]byte(place), &t.Place)
+	}
 }
 
 func ticketBy(q querier, where string, args ...any) (queue.Ticket, error) {

@@ -18,7 +18,7 @@ import (
 var _ flow.ViewStore = (*Store)(nil)
 
 // SituationFacts implements flow.ViewStore.
-func (s *Store) SituationFacts(ctx context.Context, device ident.DeviceID, now int64) (flow.Facts, error) {
+func (s *Store) SituationFacts(ctx context.Context, device ident.DeviceID) (flow.Facts, error) {
 	q := s.read(ctx)
 	var (
 		f     flow.Facts

@@ -2,6 +2,7 @@
 // again by process id, and Chromium contexts whose peer connections can be asked for their figures.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, existsSync, createWriteStream } from 'node:fs';
+import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:net';
 import { createSocket } from 'node:dgram';
 import { tmpdir } from 'node:os';
@@ -70,11 +71,21 @@ export class Server {
     return existsSync(f) ? readFileSync(f, 'utf8').split('\n').slice(-n).join('\n') : '';
   }
 
+  /** An operator types the code of a claim screen and gives the terminal a place; answers what the program answered. */
+  async enrol(code, name) {
+    const operator = await this.api('operator');
+    const { claims } = await operator(`/claims?code=${code}`);
+    const unit = (await operator('/units')).units.find((u) => u.code === '150430206201');
+    const approve = () => operator(`/claims/${claims[0].id}/approve`, { key: randomUUID(), unit_id: unit.id, name, class: 'public' });
+    return { operator, approve, device: await approve() };
+  }
+
   async close() { await this.stop(); rmSync(this.data, { recursive: true, force: true }); }
 
   /** A signed-in staff member for REST calls. */
   async api(role) {
     const who = this.staff(role);
+    if (!who) throw new Error(`the demo has nobody with the role ${role}`);
     const res = await fetch(`${this.url}/api/v1/staff/login`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ login: who.login, password: who.password }) });
     if (!res.ok) throw new Error(`sign-in as ${role}: ${res.status} ${await res.text()}`);
     const cookie = res.headers.getSetCookie().map((c) => c.split(';')[0]).join('; ');
@@ -155,6 +166,16 @@ export async function decodes(page, n, ms = 10_000) {
     // after a reconnect the connections are new and count from zero
     return m.decoded >= before + n || (m.decoded < before && m.decoded >= n) ? m : null;
   }, ms);
+}
+
+/** What every open page says, for the report of a failure. */
+export async function pagesSay(...browsers) {
+  const lines = [];
+  for (const page of browsers.flatMap((b) => b.contexts()).flatMap((c) => c.pages())) {
+    const says = await page.evaluate(() => document.body.innerText.replace(/\s+/g, ' ')).catch(() => '(gone)');
+    lines.push(`${page.url()}: ${says.slice(0, 600)}${page.problems?.length ? `\n    ${page.problems.slice(-5).join('\n    ')}` : ''}`);
+  }
+  return `\n--- the pages say ---\n${lines.join('\n')}`;
 }
 
 export function check(ok, what) { if (!ok) throw new Error(`not so: ${what}`); }

@@ -3,7 +3,7 @@ import { writeFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from './lib.mjs';
 
-const all = ['walk'];
+const all = ['walk', 'kiosk', 'faults', 'outages'];
 const want = process.argv.slice(2);
 const figures = {};
 let failed = 0;
@@ -16,7 +16,8 @@ for (const file of all.filter((n) => want.length === 0 || want.includes(n))) {
     console.log(`--- passed in ${((Date.now() - start) / 1000).toFixed(1)} s`);
   } catch (e) {
     failed++;
-    console.error(`--- FAILED: ${e.stack ?? e}`);
+    const at = (e.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line)).join('\n');
+    console.error(`--- FAILED: ${e.message ?? e}\n${at}`); // the message, not the stack: tests add to it what pages and server said
   }
 }
 mkdirSync(build, { recursive: true });

@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Server, browser, build, decodes, open, until } from './lib.mjs';
-import { DESK, PHONE, TV, askForLawyer, pairPhone, press, ready, shows, signIn, text, waitText, watchCaptures } from './steps.mjs';
+import { DESK, PHONE, TV, approve, askForLawyer, pairPhone, press, ready, shows, signIn, text, waitText, watchCaptures } from './steps.mjs';
 import { takeOffer } from './walk.mjs';
 
 const out = resolve(import.meta.dirname, '../../docs/screens');
@@ -73,7 +73,10 @@ try {
 
   // somebody else waits behind, so that the desk shows a line
   const kiosk = await open(rest, server, '/kiosk', { width: 1080, height: 1920, hasTouch: true });
-  await waitText(kiosk, /点这里开始/);
+  await waitText(kiosk, /入网/);
+  await shot(kiosk, 'kiosk-claim');
+  await approve(kiosk, server);
+  await waitText(kiosk, /点这里开始/, 40_000);
   await shot(kiosk, 'kiosk-attract');
   const touch = async (word) => { await kiosk.getByText(word, { exact: false }).first().tap(); await kiosk.waitForTimeout(700); };
   await touch('点这里开始');
@@ -116,11 +119,12 @@ try {
   await shot(tv, 'tv-rating');
   await shot(phone, 'phone-rating');
   await shot(desk, 'desk-wrapup');
-  await press(tv, '5', 'Enter');
+  await press(tv, '5');
   await shot(tv, 'tv-goodbye');
 
   const landscape = await open(rest, server, '/kiosk', { width: 1920, height: 1080, hasTouch: true });
-  await waitText(landscape, /点这里开始/);
+  await approve(landscape, server);
+  await waitText(landscape, /点这里开始/, 40_000);
   await shot(landscape, 'kiosk-landscape');
 
   const console_ = await signIn(rest, server, '/console', 'operator');
@@ -133,7 +137,8 @@ try {
     await shot(console_, `console-${name}`);
   }
   const tablet = await open(rest, server, '/tablet', { width: 1280, height: 800 });
-  await tablet.waitForSelector('input', { timeout: 20_000 });
+  await approve(tablet, server);
+  await tablet.waitForSelector('input', { timeout: 40_000 });
   await shot(tablet, 'tablet-signin');
   const worker = server.staff('worker');
   const inputs = tablet.locator('input');

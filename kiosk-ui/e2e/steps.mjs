@@ -89,3 +89,28 @@ export async function takeAndTime(tv) {
   await press(tv, 'Enter');
   return tv.evaluate(async () => (await window.__first) - window.__ok);
 }
+
+/** Approves the claim that a kiosk or tablet shows, as an operator at the console would; returns its code. */
+export async function approve(page, server, unitName = '萨力巴乡') {
+  const code = await until('a claim code on the screen', async () => (await text(page)).match(/[0-9A-Z]{4}-[0-9A-Z]{4}/)?.[0], 20_000);
+  const op = await server.api('operator');
+  const { units } = await op('/units');
+  const unit = units.find((u) => u.name === unitName);
+  const { claims } = await op(`/claims?code=${code}`);
+  await op(`/claims/${claims[0].id}/approve`, { key: crypto.randomUUID(), unit_id: unit.id, name: claims[0].kind === 'kiosk' ? '乡政府一体机' : '司法所平板', class: 'public' });
+  return code;
+}
+
+/** The desk takes the next offer, back on duty first when offers that lapsed have sent the seat away; the citizen's screen rings. */
+export async function take(desk, ms = 30_000) {
+  await until('the offer is taken', async () => {
+    const says = await text(desk);
+    if (/正在叫对方/.test(says)) return true;
+    if (/来人了/.test(says)) await desk.keyboard.press('F2');
+    else if (/我准备好了/.test(says)) await ready(desk);
+    return false;
+  }, ms, 100);
+}
+
+/** The code on a claim screen. */
+export const claimCode = (page) => until('a claim code', async () => (await text(page)).match(/[0-9A-Z]{4}-[0-9A-Z]{4}/)?.[0], 30_000);

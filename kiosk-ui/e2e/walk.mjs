@@ -80,7 +80,7 @@ export async function run(note) {
     await desk.click('.ant-popconfirm-buttons .ant-btn-dangerous, .ant-popover .ant-btn-primary');
     await waitText(tv, /帮到您|1 到 5/);
     await press(tv, '5');
-    await press(tv, 'Enter');
+    await waitText(tv, /谢谢您/);
     const overview = await until('the rating is stored', async () => {
       const o = await (await server.api('dispatcher'))('/console/overview');
       return o.rated.count === 1 && o.rated.avg === 5 ? o : null;

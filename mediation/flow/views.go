@@ -258,7 +258,7 @@ type Overview struct {
 // ViewStore reads what screens show.
 type ViewStore interface {
 	// SituationFacts reads a terminal's facts. Errors: fault.NotFound "device.not_found".
-	SituationFacts(ctx context.Context, device ident.DeviceID, now int64) (Facts, error)
+	SituationFacts(ctx context.Context, device ident.DeviceID) (Facts, error)
 	// DeskFacts reads a desk's facts; served counts from since on. Errors: fault.NotFound "staff.not_found".
 	DeskFacts(ctx context.Context, staff ident.StaffID, since int64) (DeskFacts, error)
 	// QueueRows lists the open tickets of a subtree in order.
@@ -287,7 +287,7 @@ type Views struct {
 //
 // Errors: fault.NotFound "device.not_found".
 func (v *Views) Situation(ctx context.Context, device ident.DeviceID, self mediation.ActorKind) (Situation, error) {
-	f, err := v.Store.SituationFacts(ctx, device, v.Now().UnixMicro())
+	f, err := v.Store.SituationFacts(ctx, device)
 	if err != nil {
 		return Situation{}, err
 	}

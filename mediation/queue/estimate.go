@@ -149,7 +149,7 @@ func (f freeings) Less(i, j int) bool {
 func (f freeings) Swap(i, j int) { f[i], f[j] = f[j], f[i] }
 
 // Push implements heap.Interface.
-func (f *freeings) Push(x any) { *f = append(*f, x.(freeing)) } //nolint:errcheck,forcetypeassert // heap hands back what it got
+func (f *freeings) Push(x any) { *f = append(*f, x.(freeing)) }
 
 // Pop implements heap.Interface.
 func (f *freeings) Pop() any {

@@ -76,7 +76,8 @@ func TestEstimate(t *testing.T) {
 		},
 		"a mediation waits for nobody who is no mediator": {
 			[]queue.Server{lawyer("s", "c1"), lawyer("z", "c1")},
-			[]queue.Entry{waits("a", "v1", func(e *queue.Entry) { e.Kind = mediation.Mediate })}, map[ident.TicketID]queue.Range{"a": queue.None()},
+			[]queue.Entry{waits("a", "v1", func(e *queue.Entry) { e.Kind = mediation.Mediate })},
+			map[ident.TicketID]queue.Range{"a": queue.None()},
 		},
 		"nobody on duty": {nil, []queue.Entry{waits("a", "v1")}, map[ident.TicketID]queue.Range{"a": queue.None()}},
 	}

@@ -111,19 +111,23 @@ func TestMatch(t *testing.T) {
 			[]queue.Entry{waits("a", "v1", since(4))}, []queue.Server{lawyer("near", "c1", busy), lawyer("far", "city")}, map[ident.TicketID]ident.StaffID{},
 		},
 		"after five minutes the next level helps": {
-			[]queue.Entry{waits("a", "v1", since(5))}, []queue.Server{lawyer("near", "c1", busy), lawyer("far", "city")},
+			[]queue.Entry{waits("a", "v1", since(5))},
+			[]queue.Server{lawyer("near", "c1", busy), lawyer("far", "city")},
 			map[ident.TicketID]ident.StaffID{"a": "far"},
 		},
 		"who declined is passed over while another is on duty, even a busy one": {
-			[]queue.Entry{waits("a", "v1", not(queue.ExcludedDeclined, "s"))}, []queue.Server{lawyer("s", "c1"), lawyer("other", "c1", busy)},
+			[]queue.Entry{waits("a", "v1", not(queue.ExcludedDeclined, "s"))},
+			[]queue.Server{lawyer("s", "c1"), lawyer("other", "c1", busy)},
 			map[ident.TicketID]ident.StaffID{},
 		},
 		"the next level helps at once when all of the lower one declined": {
-			[]queue.Entry{waits("a", "v1", since(0), not(queue.ExcludedDeclined, "s"))}, []queue.Server{lawyer("s", "c1"), lawyer("far", "city")},
+			[]queue.Entry{waits("a", "v1", since(0), not(queue.ExcludedDeclined, "s"))},
+			[]queue.Server{lawyer("s", "c1"), lawyer("far", "city")},
 			map[ident.TicketID]ident.StaffID{"a": "far"},
 		},
 		"when everybody declined they are asked again": {
-			[]queue.Entry{waits("a", "v1", not(queue.ExcludedDeclined, "s", "z"))}, []queue.Server{lawyer("s", "c1"), lawyer("z", "c1")},
+			[]queue.Entry{waits("a", "v1", not(queue.ExcludedDeclined, "s", "z"))},
+			[]queue.Server{lawyer("s", "c1"), lawyer("z", "c1")},
 			map[ident.TicketID]ident.StaffID{"a": "s"},
 		},
 		"a conflict of interest holds for ever": {
