@@ -6,21 +6,34 @@ import "github.com/google/uuid"
 
 // The ids. Distinct types, so that a ticket's id cannot be passed for a session's.
 type (
-	// UnitID names an org unit; the others name what they say.
-	UnitID        string
-	StaffID       string // person who works here; also the id of the seat
-	PersonID      string // citizen
-	LoginID       string // sign-in session
-	DeviceID      string
-	ClaimID       string
-	VisitID       string
-	TicketID      string
-	OfferID       string
-	SessionID     string // mediation session, never a media session
-	RoomID        string // media room
-	ParticipantID string // member of a session
-	AttachmentID  string // one client of a participant
-	GrantID       string // phone paired as camera of a ticket's holder
+	// UnitID names an org unit.
+	UnitID string
+	// StaffID names somebody who works here, and the seat.
+	StaffID string
+	// PersonID names a citizen.
+	PersonID string
+	// LoginID names a sign-in session.
+	LoginID string
+	// DeviceID names a terminal.
+	DeviceID string
+	// ClaimID names a terminal's wish to be enrolled.
+	ClaimID string
+	// VisitID names one person's stay at a terminal.
+	VisitID string
+	// TicketID names a place in line.
+	TicketID string
+	// OfferID names a ticket proposed to a seat.
+	OfferID string
+	// SessionID names a mediation session, never a media session.
+	SessionID string
+	// RoomID names a media room.
+	RoomID string
+	// ParticipantID names a member of a session.
+	ParticipantID string
+	// AttachmentID names one client of a participant.
+	AttachmentID string
+	// GrantID names a phone paired as camera.
+	GrantID string
 )
 
 // New returns a fresh UUIDv7 as text of the wanted id type. It panics only when the system has no randomness.

@@ -23,10 +23,10 @@ export function Rating({ c, s }: { c: Counter; s: Situation }) {
 export function IdleQuestion({ c, left, onGo }: { c: Counter; left: number; onGo: () => void }) {
   useEffect(() => c.speaker.say(t('idle.say'), true), [c]);
   return (
-    <section class="veil" role="alertdialog" aria-label={t('idle.prompt')}>
+    <section class="veil" role="alertdialog" aria-label={t('idle.prompt')} onClick={onGo}>
       <h2>{t('idle.prompt')}</h2>
       <p class="count">{t('idle.sub', { n: left })}</p>
-      <button type="button" class="primary" ref={(el) => { if (el) el.focus({ preventScroll: true }); }} onClick={onGo}>{t('idle.go')}</button>
+      <button type="button" class="primary" ref={(el) => { if (el) el.focus({ preventScroll: true }); }}>{t('idle.go')}</button>
     </section>
   );
 }

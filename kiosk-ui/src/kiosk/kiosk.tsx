@@ -57,7 +57,8 @@ export function Kiosk() {
   useEffect(() => {
     const touch = () => {
       c.speaker.unlock();
-      idle.touch();
+      // the question is answered by the finished tap: gone at the finger's coming down, the tap would press what lies below
+      if (idle.get() === null) idle.touch();
     };
     // no menu, no pinch, no drag: nothing leads out of the page
     const no = (e: Event) => e.preventDefault();
