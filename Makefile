@@ -10,7 +10,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X heyi/cmd/heyi/app.Version=$(VERSION)
 UI_SOURCES := $(shell find $(UI)/src $(UI)/locales $(UI)/tiles $(UI)/public $(UI)/scripts -type f 2>/dev/null) $(wildcard $(UI)/*.html $(UI)/*.ts $(UI)/*.json)
 
-.PHONY: help run test test-go test-race test-ui test-e2e lint bench ui clean deps-run deps-test screens
+.PHONY: help run test test-go test-race test-ui test-e2e lint bench ui bench-call clean deps-run deps-test screens
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -40,7 +40,10 @@ lint: $(BUILD)/tools/golangci-lint ## static checks, zero findings
 bench: $(BUILD)/heyi $(BUILD)/fleetsim ## figures: links, connects, media; also build/bench.json
 	$(BUILD)/fleetsim bench -heyi $(BUILD)/heyi -config configs/bench.yaml -json $(BUILD)/bench.json
 
-screens: ui $(BUILD)/heyi ## photograph every screen at its real size into docs/screens
+bench-call: ui $(BUILD)/heyi ## OK on the ring to the first decoded frame, five calls in Chromium, on a quiet machine
+	cd $(UI) && node e2e/run.mjs latency
+
+screens: ui $(BUILD)/heyi $(BUILD)/fleetsim ## photograph every screen at its real size into docs/screens
 	cd $(UI) && node e2e/screens.mjs
 
 ui: $(BUILD)/ui.stamp ## build the screens into kiosk-ui/embed

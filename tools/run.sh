@@ -4,7 +4,10 @@ set -eu
 cd "$(dirname "$0")/.."
 data=${DATA:-data}
 args=(serve --demo --data "$data")
-if [ "${TLS:-0}" = 1 ]; then args+=(--tls); fi
+if [ "${TLS:-0}" = 1 ]; then # phones on the LAN: every address of this machine, self-signed certificate
+  args+=(--tls)
+  export HEYI_HTTP_LISTEN=${HEYI_HTTP_LISTEN:-0.0.0.0:8480}
+fi
 if [ -n "${CONFIG:-}" ]; then args+=(--config "$CONFIG"); fi
 build/heyi "${args[@]}" &
 server=$!

@@ -21,6 +21,7 @@ export async function run(note) {
     note('claim: a wrong code is refused, an approved one cannot be approved again');
     await signInFaults(rest, server);
     note('desk: wrong password, then locked, with the time to wait');
+    await noCameraAtAll(box, server);
     const desk = await signIn(rest, server, '/desk', 'lawyer', { ...DESK, camera: false });
     await twoWindows(server, tv, desk);
     note('two windows of one TV and of one seat: the older says so and comes back when asked');
@@ -76,6 +77,15 @@ async function signInFaults(b, server) {
   }
   await waitText(page, /以后可以再试/);
   check(await page.locator('button[type=submit]').isDisabled(), 'a locked account cannot be tried');
+  await page.context().close();
+}
+
+/** A computer without camera and microphone: the mediator learns it before anybody waits for him. */
+async function noCameraAtAll(box, server) {
+  const page = await signIn(box, server, '/desk', 'lawyer', { ...DESK, camera: false });
+  await page.click('button:has-text("试试摄像头和话筒")', { timeout: LONG });
+  await waitText(page, /没找到摄像头或者话筒/, LONG);
+  check(/插上以后会自己接上/.test(await text(page)), 'a missing camera says what to do');
   await page.context().close();
 }
 
@@ -166,6 +176,15 @@ async function phones(b, server, tv, desk, captures) {
   await decodes(desk, 10, LONG);
   await waitText(tv, /手机在拍/, LONG);
   await waitText(second, /律师丁/, LONG);
+
+  const twin = await another(second, server, '/phone'); // the same phone, opened once more
+  await waitText(second, /这一页在别处打开了/, LONG);
+  await decodes(desk, 10, LONG);
+  await second.click('button:has-text("在这里继续")');
+  await waitText(twin, /这一页在别处打开了/, LONG);
+  await twin.close();
+  await waitText(second, /律师丁/, LONG);
+  await decodes(desk, 10, LONG);
   return second;
 }
 

@@ -1,7 +1,7 @@
 // The kiosk in a township hall by touch, from attract to rating with its own camera; the next person finds nothing of
 // the one before, also when that one just walked away. And the tablet of a judicial office.
 import { Server, broken, browser, check, decodes, open, pagesSay, until } from './lib.mjs';
-import { claimCode, signIn, take, text, waitText } from './steps.mjs';
+import { approve, signIn, take, text, waitText } from './steps.mjs';
 
 export const name = 'kiosk: a consult by touch, idle wipe, nothing left; tablet: sign-in';
 
@@ -16,7 +16,7 @@ export async function run(note) {
     const desk = await signIn(b, server, '/desk', 'lawyer');
     const kiosk = await open(b, server, '/kiosk', KIOSK);
     await waitText(kiosk, /这台设备还没有入网/, LONG);
-    await server.enrol(await claimCode(kiosk), '大厅一体机');
+    await approve(kiosk, server);
     await waitText(kiosk, /点这里开始/, LONG);
     await consult(kiosk, desk);
     note('attract to rating by touch, faces both ways from its own camera');
@@ -113,7 +113,7 @@ async function walkedAway(server, before) {
 
 async function judicialOffice(server, tablet) {
   await waitText(tablet, /这台设备还没有入网/, LONG);
-  await server.enrol(await claimCode(tablet), '司法所平板一');
+  await approve(tablet, server);
   await waitText(tablet, /工作人员登录/, LONG);
   const who = server.staff('worker');
   await tablet.fill('input[autocomplete=username]', who.login);

@@ -3,11 +3,11 @@ import { writeFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from './lib.mjs';
 
-const all = ['walk', 'kiosk', 'faults', 'outages'];
+const all = ['walk', 'pages', 'kiosk', 'faults', 'outages'];
 const want = process.argv.slice(2);
 const figures = {};
 let failed = 0;
-for (const file of all.filter((n) => want.length === 0 || want.includes(n))) {
+for (const file of want.length > 0 ? want : all) {
   const test = await import(`./${file}.mjs`);
   console.log(`\n=== ${test.name}`);
   const start = Date.now();

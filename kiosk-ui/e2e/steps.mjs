@@ -74,7 +74,9 @@ export async function takeAndTime(tv) {
   await shows(tv, 'take', 20_000);
   await tv.waitForTimeout(600); // a person looks before pressing; the dead time after a screen change is over too
   await tv.evaluate(() => {
-    addEventListener('keyup', (e) => { if (e.keyCode === 13 && !window.__ok) window.__ok = performance.now(); }, true);
+    window.__ok = 0;
+    window.__peers = window.__peers.filter((pc) => pc.connectionState !== 'closed'); // those of earlier calls are over
+    addEventListener('keyup', (e) => { if (e.keyCode === 13 && !window.__ok) window.__ok = performance.now(); }, { capture: true, once: true });
     window.__first = (async () => {
       for (;;) {
         for (const pc of window.__peers) {
@@ -90,14 +92,13 @@ export async function takeAndTime(tv) {
   return tv.evaluate(async () => (await window.__first) - window.__ok);
 }
 
+/** The code on a claim screen. */
+export const claimCode = (page) => until('a claim code', async () => (await text(page)).match(/[0-9A-Z]{4}-[0-9A-Z]{4}/)?.[0], 30_000);
+
 /** Approves the claim that a kiosk or tablet shows, as an operator at the console would; returns its code. */
 export async function approve(page, server, unitName = '萨力巴乡') {
-  const code = await until('a claim code on the screen', async () => (await text(page)).match(/[0-9A-Z]{4}-[0-9A-Z]{4}/)?.[0], 20_000);
-  const op = await server.api('operator');
-  const { units } = await op('/units');
-  const unit = units.find((u) => u.name === unitName);
-  const { claims } = await op(`/claims?code=${code}`);
-  await op(`/claims/${claims[0].id}/approve`, { key: crypto.randomUUID(), unit_id: unit.id, name: claims[0].kind === 'kiosk' ? '乡政府一体机' : '司法所平板', class: 'public' });
+  const code = await claimCode(page);
+  await server.enrol(code, new URL(page.url()).pathname === '/kiosk' ? '乡政府一体机' : '司法所平板', unitName);
   return code;
 }
 
@@ -111,6 +112,3 @@ export async function take(desk, ms = 30_000) {
     return false;
   }, ms, 100);
 }
-
-/** The code on a claim screen. */
-export const claimCode = (page) => until('a claim code', async () => (await text(page)).match(/[0-9A-Z]{4}-[0-9A-Z]{4}/)?.[0], 30_000);

@@ -53,14 +53,20 @@ func addresses(c configs.HTTP) (local, public string, err error) {
 	return local, public, nil
 }
 
-// lanAddress returns the first private address of this machine, 127.0.0.1 when it has none.
+// lanAddress returns the first IPv4 address of this machine that others can reach, a private one before any other;
+// 127.0.0.1 when it has none.
 func lanAddress() string {
+	found := "127.0.0.1"
 	for _, ip := range localIPs() {
-		if ip.IsPrivate() && ip.Is4() {
+		switch {
+		case !ip.Is4() || ip.IsLoopback():
+		case ip.IsPrivate():
 			return ip.String()
+		case found == "127.0.0.1":
+			found = ip.String()
 		}
 	}
-	return "127.0.0.1"
+	return found
 }
 
 // localIPs lists this machine's unicast addresses, loopback first.
@@ -150,6 +156,11 @@ func (n *node) deviceArea() rest.Devices {
 	return rest.Devices{Registry: n.registry, Tree: n.tree, RTT: n.rtt, Now: time.Now}
 }
 
+// requests are what people ask for, the same through REST and the link.
+func (n *node) requests() *flow.Requests {
+	return &flow.Requests{Desk: n.desk, Flow: n.flow, Views: n.views, Visits: n.registry, Now: time.Now}
+}
+
 // areas are the routes of the API.
 func (n *node) areas() []rest.Area {
 	now := time.Now
@@ -160,11 +171,12 @@ func (n *node) areas() []rest.Area {
 		rest.Console{Registry: n.registry, Figures: n.figures, Now: now},
 		rest.ConsoleQueue{Views: n.views},
 		rest.Situation{Views: n.views},
-		rest.Tickets{Desk: n.desk, Flow: n.flow, Views: n.views, Now: now},
+		rest.Visits{Requests: n.requests()},
+		rest.Tickets{Requests: n.requests()},
 		rest.Captures{Captures: n.captures, Tokens: n.tokens, CSRF: n.auth.CSRF, PublicURL: n.public, Now: now},
-		rest.Desk{Desk: n.desk, Flow: n.flow, Views: n.views, Now: now},
+		rest.Desk{Requests: n.requests()},
 		rest.Sessions{
-			Flow: n.flow, Views: n.views, Rooms: n.rooms, Records: &session.Records{Store: n.store, Now: now}, Tokens: n.tokens, RTCURL: "/ws/rtc", Now: now,
+			Requests: n.requests(), Rooms: n.rooms, Records: &session.Records{Store: n.store, Now: now}, Tokens: n.tokens, RTCURL: "/ws/rtc", Now: now,
 		},
 	}
 }
