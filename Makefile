@@ -10,13 +10,18 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X heyi/cmd/heyi/app.Version=$(VERSION)
 UI_SOURCES := $(shell find $(UI)/src $(UI)/locales $(UI)/tiles $(UI)/public $(UI)/scripts -type f 2>/dev/null) $(wildcard $(UI)/*.html $(UI)/*.ts $(UI)/*.json)
 
-.PHONY: help run test test-go test-race test-ui test-e2e lint bench ui bench-call clean deps-run deps-test screens
+.PHONY: help run warm test test-go test-race test-ui test-e2e lint bench ui bench-call clean deps-run deps-test screens
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
-run: deps-run ui $(BUILD)/heyi $(BUILD)/fleetsim ## set everything up and run the demo (TLS=1 for phones on the LAN, DATA=folder, FLEET=0 without simulated devices)
+run: deps-run ## set everything up and run the demo (TLS=1 for phones on the LAN, DATA=folder, FLEET=0 without simulated devices)
+	@$(MAKE) --no-print-directory -j2 ui warm
+	@$(MAKE) --no-print-directory $(BUILD)/heyi $(BUILD)/fleetsim
 	@exec tools/run.sh
+
+warm: # compiles Go while the screens are built; the stub page stands in for them
+	@CGO_ENABLED=0 $(GO) build -trimpath -o /dev/null ./cmd/heyi && CGO_ENABLED=0 $(GO) build -trimpath -o /dev/null ./cmd/fleetsim
 
 test: deps-test lint test-ui test-go test-race test-e2e ## everything that must pass
 	@echo "all tests passed"

@@ -30,6 +30,10 @@ const (
 // Known reports whether k is a kind of this build.
 func (k Kind) Known() bool { return k == STB || k == Kiosk || k == Tablet || k == App }
 
+// Shared reports whether one person after the other stands before terminals of this kind: what somebody left behind is
+// then not the next one's to see. A household's terminal stays with its household.
+func (k Kind) Shared() bool { return k == Kiosk || k == Tablet }
+
 // Class says who holds a terminal, and so what "offline" means.
 type Class string
 

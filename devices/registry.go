@@ -42,7 +42,6 @@ type FleetStore interface {
 	DeviceEvents(ctx context.Context, s Scope, id ident.DeviceID, limit int) ([]audit.Event, error)
 	CountUnits(ctx context.Context, s Scope) (map[ident.UnitID]Count, error)
 	OpenVisit(ctx context.Context, v Visit, key string) (Visit, error)
-	CloseVisit(ctx context.Context, c VisitClose) (VisitClosed, error)
 	Situated(ctx context.Context, id ident.DeviceID) (Device, *Visit, error)
 }
 

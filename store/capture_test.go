@@ -5,11 +5,11 @@ import (
 	"testing"
 	"time"
 
-	"heyi/devices"
 	"heyi/gateway/wire"
 	"heyi/internal/ident"
 	"heyi/media"
 	"heyi/mediation"
+	"heyi/mediation/flow"
 	"heyi/mediation/session"
 )
 
@@ -89,7 +89,7 @@ func TestPhoneAsCamera(t *testing.T) {
 		// the visit's end is the phone's end, in the room too
 		_, err = h.captures.ByCookie(h.ctx(), cookie2)
 		h.ok(err)
-		closed, err := h.store.CloseVisit(h.ctx(), devices.VisitClose{DeviceID: tv, VisitID: h.visits[tv], Why: "left", At: h.now()})
+		closed, err := h.store.CloseVisit(h.ctx(), h.cmd("visit.close", byTV(tv), ""), flow.VisitClose{Device: tv, Visit: h.visits[tv], Why: "left"}, nil)
 		h.ok(err)
 		if !slices.Contains(closed.Grants, g2.ID) {
 			t.Errorf("grants of the visit: %v", closed.Grants)

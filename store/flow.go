@@ -6,6 +6,7 @@ import (
 	"errors"
 	"reflect"
 	"strconv"
+	"strings"
 	"time"
 
 	"heyi/internal/audit"
@@ -144,6 +145,13 @@ func (t *tx) lock(p parts, ref queue.Ref) (flow.Matter, error) {
 	if p.ticket != "" {
 		var err error
 		if m.Ticket, err = ticketBy(t, `id = $1`+t.forUpdate(), p.ticket); err != nil {
+			return m, err
+		}
+		gone, of := `SELECT life = 'retired' FROM device WHERE id = $1`, string(m.Ticket.Device)
+		if visit, ok := strings.CutPrefix(m.Ticket.Holder, visitHolder); ok {
+			gone, of = `SELECT closed_at > 0 FROM visit WHERE id = $1`, visit
+		}
+		if err = t.one(gone, []any{of}, &m.Gone); err != nil {
 			return m, err
 		}
 		where, arg := `ticket_id = $1 AND closed_at = 0`, any(p.ticket)
@@ -323,6 +331,10 @@ func (s *Store) Tick(ctx context.Context, now int64, grace time.Duration) error 
 	})
 }
 
+// hereOrInLine leaves out a ticket whose person has left the session for good: nothing of him is left to end.
+const hereOrInLine = `(ticket.state <> 'serving' OR EXISTS (SELECT 1 FROM session_member
+	WHERE session_member.session_id = ticket.session_id AND session_member.role = 'party' AND session_member.zone <> ''))`
+
 // Due implements flow.Store.
 func (s *Store) Due(ctx context.Context, now int64, limit int) ([]queue.Ref, error) {
 	var list []queue.Ref
@@ -331,6 +343,12 @@ func (s *Store) Due(ctx context.Context, now int64, limit int) ([]queue.Ref, err
 			UNION ALL SELECT 'offer', id, due_at FROM offer WHERE due_at > 0 AND due_at <= $1
 			UNION ALL SELECT 'seat', staff_id, due_at FROM seat WHERE due_at > 0 AND due_at <= $1
 			UNION ALL SELECT 'session', id, due_at FROM session WHERE due_at > 0 AND due_at <= $1
+			UNION ALL SELECT 'ticket', ticket.id, visit.closed_at FROM ticket JOIN visit ON visit.id = ticket.visit_id
+				WHERE ticket.state IN `+openStates+` AND visit.closed_at > 0 AND ticket.holder_key = 'visit/' || visit.id
+				AND `+hereOrInLine+`
+			UNION ALL SELECT 'ticket', ticket.id, ticket.enqueued_at FROM ticket JOIN device ON device.id = ticket.device_id
+				WHERE ticket.state IN `+openStates+` AND device.life = 'retired' AND ticket.holder_key = 'device/' || device.id
+				AND `+hereOrInLine+`
 		) AS due ORDER BY due_at, id LIMIT $2`, []any{now, limit}, func(r rows) error {
 		var what, id string
 		err := r.Scan(&what, &id)

@@ -437,8 +437,7 @@ func TestWhoMayDrawATicket(t *testing.T) {
 		}
 		h.tv = append(h.tv, h.install(9, "150426106201", true))
 		join(4, "ticket.simulated")
-		_, err := h.store.CloseVisit(h.ctx(), devices.VisitClose{DeviceID: h.tv[1], VisitID: h.visits[h.tv[1]], Why: "left", At: h.now()})
-		h.ok(err)
+		h.leave(h.tv[1])
 		join(1, "visit.required")
 		for range 10 {
 			k := h.join(h.tv[0], mediation.Consult)
@@ -452,7 +451,7 @@ func TestWhoMayDrawATicket(t *testing.T) {
 			t.Errorf("number %q", k.No)
 		}
 		shut := queue.NewDesk(queue.Deps{Store: h.store, Nudges: h.nudges, Now: h.clock.Now, Open: func(time.Time) bool { return false }})
-		_, err = shut.Join(h.ctx(), h.cmd("ticket.create", byTV(h.tv[2]), newKey()), h.tv[2], mediation.Consult, mediation.Wages, mediation.Chinese)
+		_, err := shut.Join(h.ctx(), h.cmd("ticket.create", byTV(h.tv[2]), newKey()), h.tv[2], mediation.Consult, mediation.Wages, mediation.Chinese)
 		h.refused(err, "queue.closed")
 	})
 }

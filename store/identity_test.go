@@ -23,6 +23,7 @@ import (
 	"heyi/internal/ident"
 	"heyi/internal/org"
 	"heyi/mediation"
+	"heyi/mediation/flow"
 	"heyi/people"
 	"heyi/store"
 	"heyi/store/storetest"
@@ -665,14 +666,20 @@ func TestSameKeyRepeatsTheAnswer(t *testing.T) {
 		if one != two {
 			t.Errorf("a second visit %+v beside %+v", two, one)
 		}
-		must(t, f.registry.CloseVisit(t.Context(), v.id, one.ID, "left"))
-		must(t, f.registry.CloseVisit(t.Context(), v.id, one.ID, "left"))
+		door := flow.New(flow.Deps{Store: f.store, Nudges: f.coord, Logger: slog.New(slog.DiscardHandler)})
+		end := func(id ident.DeviceID, visit ident.VisitID) error {
+			by := mediation.Actor{Kind: mediation.ActorDevice, ID: string(id), Device: id}
+			cmd := mediation.Command{Name: "visit.close", Actor: by, At: f.clock.Now().UnixMicro()}
+			return door.CloseVisit(t.Context(), cmd, flow.VisitClose{Device: id, Visit: visit, Why: "left"})
+		}
+		must(t, end(v.id, one.ID))
+		must(t, end(v.id, one.ID))
 		three, err := f.registry.OpenVisit(t.Context(), v.id, devices.Anonymous, ident.New[string]())
 		must(t, err)
 		if three.ID == one.ID {
 			t.Error("a visit was reopened")
 		}
-		wantCode(t, "another device's visit", f.registry.CloseVisit(t.Context(), b.id, three.ID, "left"), "visit.not_found")
+		wantCode(t, "another device's visit", end(b.id, three.ID), "visit.not_found")
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"heyi/devices"
 	"heyi/internal/audit"
 	"heyi/internal/fault"
 	"heyi/internal/ident"
@@ -211,11 +212,14 @@ func (s *Store) Enqueue(ctx context.Context, cmd mediation.Command, n queue.NewT
 // draw makes a ticket: the terminal may draw one, and number, place and rank are fixed here.
 func (t *tx) draw(cmd mediation.Command, n queue.NewTicket) (queue.Ticket, error) {
 	k := queue.Ticket{
-		ID: n.ID, Ver: 1, Kind: n.Kind, Mode: queue.Hold, Device: n.Device, Holder: "device/" + string(n.Device), Category: n.Category,
+		ID: n.ID, Ver: 1, Kind: n.Kind, Mode: queue.Hold, Device: n.Device, Category: n.Category,
 		Lang: n.Lang, Class: n.Class, EnqueuedAt: cmd.At, RankAt: n.RankAt, SinceAt: cmd.At, Lo: -1, Hi: -1, State: queue.Waiting,
 	}
-	var simulated bool
-	err := t.one(`SELECT unit_id, name, simulated FROM device WHERE id = $1`+t.forUpdate(), []any{n.Device}, &k.Unit, &k.Terminal, &simulated)
+	var (
+		kind      devices.Kind
+		simulated bool
+	)
+	err := t.one(`SELECT unit_id, name, kind, simulated FROM device WHERE id = $1`+t.forUpdate(), []any{n.Device}, &k.Unit, &k.Terminal, &kind, &simulated)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return k, fault.New(fault.NotFound, "device.not_found")
@@ -231,6 +235,7 @@ func (t *tx) draw(cmd mediation.Command, n queue.NewTicket) (queue.Ticket, error
 	if err != nil {
 		return k, err
 	}
+	k.Holder = holder(kind, n.Device, k.Visit)
 	if err := t.noOpenTicket(k.Holder); err != nil {
 		return k, err
 	}
@@ -262,6 +267,32 @@ func (t *tx) draw(cmd mediation.Command, n queue.NewTicket) (queue.Ticket, error
 		err = errors.New("store: an open ticket appeared beneath the terminal's lock")
 	}
 	return k, err
+}
+
+// visitHolder begins the holder of a ticket that a visit holds.
+const visitHolder = "visit/"
+
+// holder is who may see and change what is drawn at a terminal: the terminal itself where it stands with its household,
+// the open visit where it is shared; then empty without one.
+func holder(kind devices.Kind, device ident.DeviceID, visit ident.VisitID) string {
+	switch {
+	case !kind.Shared():
+		return "device/" + string(device)
+	case visit == "":
+		return ""
+	}
+	return visitHolder + string(visit)
+}
+
+// holderNow is the holder at a terminal as it stands.
+func holderNow(q querier, device ident.DeviceID) (string, error) {
+	var (
+		kind  devices.Kind
+		visit ident.VisitID
+	)
+	err := q.one(`SELECT device.kind, coalesce(visit.id, '') FROM device LEFT JOIN visit ON visit.device_id = device.id AND visit.closed_at = 0 WHERE device.id = $1`,
+		[]any{device}, &kind, &visit)
+	return holder(kind, device, visit), err
 }
 
 func (t *tx) noOpenTicket(holder string) error {

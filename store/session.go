@@ -220,7 +220,11 @@ func (s *Store) Rate(ctx context.Context, cmd mediation.Command, id ident.Sessio
 			return err
 		}
 		var state session.State
-		err = t.one(`SELECT state FROM session WHERE id = $1 AND device_id = $2`+t.forUpdate(), []any{id, device}, &state)
+		who, err := holderNow(t, device)
+		if err == nil {
+			err = t.one(`SELECT state FROM session WHERE id = $1 AND device_id = $2
+				AND EXISTS (SELECT 1 FROM ticket WHERE ticket.id = session.ticket_id AND ticket.holder_key = $3)`+t.forUpdate(), []any{id, device, who}, &state)
+		}
 		if errors.Is(err, sql.ErrNoRows) {
 			return noSession()
 		}

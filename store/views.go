@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 
+	"heyi/devices"
 	"heyi/internal/fault"
 	"heyi/internal/ident"
 	"heyi/internal/org"
@@ -41,11 +42,17 @@ func (s *Store) SituationFacts(ctx context.Context, device ident.DeviceID) (flow
 	if visit.ID != "" {
 		f.Visit = &visit
 		f.Ver = max(f.Ver, visit.OpenedAt)
-		if f.Rating, err = ratingWanted(q, device, visit.OpenedAt); err != nil {
+	}
+	who := holder(devices.Kind(f.Device.Kind), device, visit.ID)
+	if who == "" {
+		return f, nil
+	}
+	if f.Visit != nil {
+		if f.Rating, err = ratingWanted(q, device, who, visit.OpenedAt); err != nil {
 			return f, err
 		}
 	}
-	k, err := ticketBy(q, `ticket.holder_key = $1 AND ticket.state IN `+openStates, "device/"+string(device))
+	k, err := ticketBy(q, `ticket.holder_key = $1 AND ticket.state IN `+openStates, who)
 	if errors.Is(err, sql.ErrNoRows) {
 		return f, nil
 	}
@@ -65,13 +72,15 @@ func (s *Store) SituationFacts(ctx context.Context, device ident.DeviceID) (flow
 	return f, err
 }
 
-// ratingWanted returns the last session that ended at a terminal in its open visit and was neither rated nor skipped.
-func ratingWanted(q querier, device ident.DeviceID, since int64) (*flow.RatingWantView, error) {
+// ratingWanted returns the last session of a holder that ended at a terminal in its open visit and was neither rated nor
+// skipped.
+func ratingWanted(q querier, device ident.DeviceID, who string, since int64) (*flow.RatingWantView, error) {
 	var w flow.RatingWantView
 	err := q.one(`SELECT session.id, CASE WHEN staff.room_name <> '' THEN staff.room_name ELSE staff.name END
-		FROM session JOIN staff ON staff.id = session.mediator_id LEFT JOIN rating ON rating.session_id = session.id
-		WHERE session.device_id = $1 AND session.state = 'ended' AND session.ended_at >= $2 AND rating.session_id IS NULL
-		ORDER BY session.ended_at DESC LIMIT 1`, []any{device, since}, &w.SessionID, &w.Mediator)
+		FROM session JOIN ticket ON ticket.id = session.ticket_id JOIN staff ON staff.id = session.mediator_id
+		LEFT JOIN rating ON rating.session_id = session.id
+		WHERE session.device_id = $1 AND ticket.holder_key = $3 AND session.state = 'ended' AND session.ended_at >= $2 AND rating.session_id IS NULL
+		ORDER BY session.ended_at DESC LIMIT 1`, []any{device, since, who}, &w.SessionID, &w.Mediator)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil //nolint:nilnil // nothing to rate is no error
 	}
@@ -90,7 +99,8 @@ func mediator(q querier, id ident.StaffID) (flow.MediatorView, error) {
 }
 
 const digestColumns = ticketColumns + `, EXISTS (SELECT 1 FROM capture_grant WHERE capture_grant.device_id = ticket.device_id
-	AND capture_grant.redeemed_at > 0 AND capture_grant.revoked_at = 0)`
+	AND capture_grant.redeemed_at > 0 AND capture_grant.revoked_at = 0
+	AND (capture_grant.visit_id = ticket.visit_id OR ticket.holder_key = 'device/' || ticket.device_id))`
 
 func digests(q querier, tail string, args ...any) ([]flow.Digest, error) {
 	var list []flow.Digest

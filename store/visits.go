@@ -10,6 +10,8 @@ import (
 	"heyi/internal/fault"
 	"heyi/internal/ident"
 	"heyi/mediation"
+	"heyi/mediation/flow"
+	"heyi/mediation/queue"
 )
 
 // OpenVisit implements devices.FleetStore.
@@ -87,28 +89,71 @@ func openVisit(q querier, id ident.DeviceID) (*devices.Visit, error) {
 	return &v, err
 }
 
-// CloseVisit implements devices.FleetStore.
-func (s *Store) CloseVisit(ctx context.Context, c devices.VisitClose) (devices.VisitClosed, error) {
-	actor := mediation.Actor{Kind: mediation.ActorDevice, ID: string(c.DeviceID), Device: c.DeviceID}
-	var out devices.VisitClosed
+// CloseVisit implements flow.Store. Rows are locked in the order device, ticket, offer, seat, session, situation: the
+// device first, so that no ticket is drawn meanwhile.
+func (s *Store) CloseVisit(ctx context.Context, cmd mediation.Command, c flow.VisitClose, part func(*flow.Matter) (string, error)) (flow.VisitClosed, error) {
+	var out flow.VisitClosed
 	err := s.write(ctx, func(t *tx) error {
-		v, err := visitByID(t, c.VisitID)
-		if err == nil && v.DeviceID != c.DeviceID {
-			err = fault.New(fault.NotFound, "visit.not_found")
+		out = flow.VisitClosed{}
+		var one int
+		err := t.one(`SELECT 1 FROM device WHERE id = $1`+t.forUpdate(), []any{c.Device}, &one)
+		if errors.Is(err, sql.ErrNoRows) {
+			return errNoDevice()
 		}
 		if err != nil {
 			return err
 		}
-		out, err = t.closeVisit(c.DeviceID, c.VisitID, c.Why, actor, c.At)
+		v, err := visitByID(t, c.Visit)
+		if err == nil && v.DeviceID != c.Device {
+			err = fault.New(fault.NotFound, "visit.not_found")
+		}
+		if err != nil || v.ClosedAt > 0 {
+			return err
+		}
+		if out.Change, err = t.partVisit(cmd, v, part); err != nil {
+			return err
+		}
+		closed, err := t.closeVisit(c.Device, c.Visit, c.Why, cmd.Actor, cmd.At)
+		out.Grants, out.Ver = closed.grants, closed.ver
 		return err
 	})
 	return out, err
 }
 
+// partVisit ends the open ticket that a visit holds itself.
+func (t *tx) partVisit(cmd mediation.Command, v devices.Visit, part func(*flow.Matter) (string, error)) (flow.Change, error) {
+	var c flow.Change
+	var id ident.TicketID
+	err := t.one(`SELECT id FROM ticket WHERE holder_key = $1 AND state IN `+openStates, []any{visitHolder + string(v.ID)}, &id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return c, nil
+	}
+	if err != nil {
+		return c, err
+	}
+	m, err := t.matter(queue.Ref{Ticket: id}, cmd.At)
+	if err != nil {
+		return c, err
+	}
+	m.Gone = true
+	c = flow.Change{Before: m, After: copyMatter(&m)}
+	cmd.Cause = "visit/" + string(v.ID)
+	if cmd.Name, err = part(&c.After); err != nil {
+		return c, err
+	}
+	return c, t.save(cmd, &c)
+}
+
+// visitClosed is what closing a visit changed beside its ticket.
+type visitClosed struct {
+	grants []ident.GrantID
+	ver    int64
+}
+
 // closeVisit ends the open visit of a device (only the named one unless id is empty), its rights and the phones paired
 // in it. It does nothing when there is none.
-func (t *tx) closeVisit(device ident.DeviceID, id ident.VisitID, why string, by mediation.Actor, at int64) (devices.VisitClosed, error) {
-	var out devices.VisitClosed
+func (t *tx) closeVisit(device ident.DeviceID, id ident.VisitID, why string, by mediation.Actor, at int64) (visitClosed, error) {
+	var out visitClosed
 	v, err := openVisit(t, device)
 	if err != nil || v == nil || id != "" && v.ID != id {
 		return out, err
@@ -118,10 +163,10 @@ func (t *tx) closeVisit(device ident.DeviceID, id ident.VisitID, why string, by 
 		return out, err
 	}
 	cmd := mediation.Command{Name: "visit.close", Actor: by, At: at, Cause: string(v.ID)}
-	if out.Grants, err = t.revokeVisitCaptures(*v, cmd); err != nil {
+	if out.grants, err = t.revokeVisitCaptures(*v, cmd); err != nil {
 		return out, err
 	}
-	if out.Ver, _, err = t.situationChanged(device, at); err != nil {
+	if out.ver, _, err = t.situationChanged(device, at); err != nil {
 		return out, err
 	}
 	return out, t.event(audit.Event{Aggregate: "visit", ID: string(v.ID), Type: "visit.closed", At: at, Actor: by, Data: map[string]string{"why": why}})

@@ -1,22 +1,18 @@
 package rest
 
 import (
-	"time"
+	"net/http"
 
 	"github.com/gofiber/fiber/v2"
 
 	"heyi/gateway/auth"
-	"heyi/internal/ident"
+	"heyi/gateway/wire"
 	"heyi/mediation/flow"
-	"heyi/mediation/queue"
 )
 
 // Desk is the area of a mediator's seat and offers. All fields must be set.
 type Desk struct {
-	Desk  *queue.Desk
-	Flow  *flow.Flow
-	Views *flow.Views
-	Now   func() time.Time
+	Requests *flow.Requests
 }
 
 // Routes implements Area.
@@ -28,34 +24,21 @@ func (a Desk) Routes(r *Router) {
 	r.Post("/offers/{id}/decline", take, a.decline)
 }
 
-func (a Desk) get(c *fiber.Ctx) error { return replyDesk(c, a.Views) }
+func (a Desk) get(c *fiber.Ctx) error { return replyDesk(c, a.Requests.Views) }
 
 // replyDesk answers with everything that the caller's desk shows.
 func replyDesk(c *fiber.Ctx, views *flow.Views) error {
 	d, err := views.Desk(c.UserContext(), Caller(c).StaffID)
-	if err != nil {
-		return err
-	}
-	return c.JSON(d)
+	return reply(c, http.StatusOK, d, err)
 }
 
 func (a Desk) seat(c *fiber.Ctx) error {
-	var in struct {
-		State  queue.SeatState `json:"state"`
-		Reason string          `json:"reason"`
-	}
+	var in wire.SeatSetBody
 	if err := Body(c, &in); err != nil {
 		return err
 	}
-	staff := Caller(c).StaffID
-	if _, err := a.Desk.SetSeat(c.UserContext(), plainCommand(c, "seat.set", a.Now()), staff, in.State, in.Reason); err != nil {
-		return err
-	}
-	d, err := a.Views.Desk(c.UserContext(), staff)
-	if err != nil {
-		return err
-	}
-	return c.JSON(d.Seat)
+	s, err := a.Requests.SetSeat(c.UserContext(), by(c), in)
+	return reply(c, http.StatusOK, s, err)
 }
 
 func (a Desk) accept(c *fiber.Ctx) error {
@@ -65,14 +48,8 @@ func (a Desk) accept(c *fiber.Ctx) error {
 	if err := Body(c, &in); err != nil {
 		return err
 	}
-	id, err := pathID[ident.OfferID](c, "offer.none")
-	if err != nil {
-		return err
-	}
-	if err := a.Flow.Accept(c.UserContext(), plainCommand(c, "offer.accept", a.Now()), Caller(c).StaffID, id, in.Ver); err != nil {
-		return err
-	}
-	return replyDesk(c, a.Views)
+	d, err := a.Requests.AcceptOffer(c.UserContext(), by(c), wire.OfferAcceptBody{OfferID: c.Params("id"), Ver: in.Ver})
+	return reply(c, http.StatusOK, d, err)
 }
 
 func (a Desk) decline(c *fiber.Ctx) error {
@@ -83,12 +60,6 @@ func (a Desk) decline(c *fiber.Ctx) error {
 	if err := Body(c, &in); err != nil {
 		return err
 	}
-	id, err := pathID[ident.OfferID](c, "offer.none")
-	if err != nil {
-		return err
-	}
-	if err := a.Desk.Decline(c.UserContext(), plainCommand(c, "offer.decline", a.Now()), Caller(c).StaffID, id, in.Ver, in.Reason); err != nil {
-		return err
-	}
-	return replyDesk(c, a.Views)
+	d, err := a.Requests.DeclineOffer(c.UserContext(), by(c), wire.OfferDeclineBody{OfferID: c.Params("id"), Ver: in.Ver, Reason: in.Reason})
+	return reply(c, http.StatusOK, d, err)
 }

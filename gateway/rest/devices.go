@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"mime"
-	"net/http"
 	"strconv"
 	"time"
 
@@ -35,8 +34,6 @@ func (a Devices) Routes(r *Router) {
 	r.Post("/devices/{id}/disable", manage, a.life(a.Registry.Disable))
 	r.Post("/devices/{id}/enable", manage, a.life(a.Registry.Enable))
 	r.Post("/devices/{id}/revoke", manage, a.life(a.Registry.Revoke))
-	r.Post("/visits", Require(auth.Device), a.openVisit)
-	r.Post("/visits/{id}/close", Require(auth.Device), a.closeVisit)
 }
 
 // DeviceRow is a device as lists and live views show it (docs/protocol.md §3).
@@ -180,47 +177,6 @@ func (a Devices) life(do func(ctx context.Context, c devices.LifeChange) (device
 		}
 		return c.JSON(a.row(d))
 	}
-}
-
-type visitBody struct {
-	ID       ident.VisitID `json:"id"`
-	How      string        `json:"how"`
-	OpenedAt int64         `json:"opened_at"`
-}
-
-func (a Devices) openVisit(c *fiber.Ctx) error {
-	var in struct {
-		Key string `json:"key"`
-		How string `json:"how"`
-	}
-	if err := Body(c, &in); err != nil {
-		return err
-	}
-	if err := checkKey(in.Key); err != nil {
-		return err
-	}
-	v, err := a.Registry.OpenVisit(c.UserContext(), Caller(c).DeviceID, in.How, in.Key)
-	if err != nil {
-		return err
-	}
-	return c.JSON(visitBody{ID: v.ID, How: v.How, OpenedAt: v.OpenedAt})
-}
-
-func (a Devices) closeVisit(c *fiber.Ctx) error {
-	var in struct {
-		Why string `json:"why"`
-	}
-	if err := Body(c, &in); err != nil {
-		return err
-	}
-	id, err := pathID[ident.VisitID](c, "visit.not_found")
-	if err != nil {
-		return err
-	}
-	if err := a.Registry.CloseVisit(c.UserContext(), Caller(c).DeviceID, id, in.Why); err != nil {
-		return err
-	}
-	return c.SendStatus(http.StatusNoContent)
 }
 
 // checkKey refuses a command without an idempotency key. fault.Invalid "request.bad_key".

@@ -363,7 +363,7 @@ func TestClaimOverREST(t *testing.T) {
 
 func TestVisitAndEpochOverREST(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newLine(t).house
 	v := h.enrol("TV-1")
 	h.anyone().want(401, "auth.required", "POST", "/visits", map[string]string{"key": ident.New[string](), "how": "anonymous"}, nil)
 	v.connect()

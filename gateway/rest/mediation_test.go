@@ -81,6 +81,7 @@ func newLine(t *testing.T) *line {
 	l.matcher = queue.NewMatcher(queue.MatcherDeps{Store: h.store, Nudges: c, Node: "n1", Now: time.Now, Logger: log})
 	f := flow.New(flow.Deps{Store: h.store, Rooms: rooms, Nudges: c, Node: "n1", Logger: log})
 	views := &flow.Views{Store: h.store, Service: queue.NewBoard(queue.BoardDeps{Store: h.store, Now: time.Now}), Now: time.Now, TZ: time.UTC, Lease: 15 * time.Second}
+	asked := &flow.Requests{Desk: l.desk, Flow: f, Views: views, Visits: h.devices.Registry, Now: time.Now}
 	captures := session.NewCaptures(session.CapturesDeps{Store: h.store, Limiter: c, Nudges: c, Key: hmacKey.Secret, Now: time.Now})
 	h.api = newAPI(t, rest.Deps{Auth: door, Now: time.Now},
 		rest.Staff{People: staff, Tokens: h.tokens, CSRF: door.CSRF, Registry: h.devices.Registry, Tree: h.tree, Nudges: c, Demo: true, Now: time.Now},
@@ -88,10 +89,11 @@ func newLine(t *testing.T) *line {
 		h.devices,
 		rest.Console{Registry: h.devices.Registry, Now: time.Now, Figures: rest.FiguresOf(views)},
 		rest.Situation{Views: views},
-		rest.Tickets{Desk: l.desk, Flow: f, Views: views, Now: time.Now},
+		rest.Visits{Requests: asked},
+		rest.Tickets{Requests: asked},
 		rest.Captures{Captures: captures, Tokens: h.tokens, CSRF: door.CSRF, PublicURL: "https://heyi.test", Now: time.Now},
-		rest.Desk{Desk: l.desk, Flow: f, Views: views, Now: time.Now},
-		rest.Sessions{Flow: f, Views: views, Rooms: rooms, Records: &session.Records{Store: h.store, Now: time.Now}, Tokens: h.tokens, RTCURL: "/ws/rtc", Now: time.Now},
+		rest.Desk{Requests: asked},
+		rest.Sessions{Requests: asked, Rooms: rooms, Records: &session.Records{Store: h.store, Now: time.Now}, Tokens: h.tokens, RTCURL: "/ws/rtc", Now: time.Now},
 		rest.ConsoleQueue{Views: views},
 	)
 	server := httptest.NewServer(bridge.New(h.api.App, bridge.Config{Limit: h.api.BodyLimit}))
@@ -290,4 +292,70 @@ func TestOthersTicketsDoNotExist(t *testing.T) {
 	if err != nil || strings.Contains(string(raw), text(k, "id")) {
 		t.Errorf("another terminal sees %s, %v", raw, err)
 	}
+}
+
+// What a person leaves at a kiosk ends with the visit; the next one finds nothing and draws at once.
+func TestKioskVisitsAreApart(t *testing.T) {
+	t.Parallel()
+	l := newLine(t)
+	box, body := l.newTV("SN-K")
+	body["kind"] = "kiosk"
+	var a claimAnswer
+	l.anyone().want(201, "", "POST", "/claims", body, &a)
+	l.signIn("op").want(200, "", "POST", "/claims/"+string(a.ClaimID)+"/approve",
+		map[string]any{"key": key(), "unit_id": l.unit("150426106201"), "name": "村委会一体机", "class": "public"}, nil)
+	box.fetch(a)
+	box.connect()
+	judge := l.judge
+	ticket := func() map[string]any {
+		return map[string]any{"key": key(), "kind": "mediate", "category": "wages", "lang": "zh"}
+	}
+	visit := func() string {
+		t.Helper()
+		return text(l.ask(box.link, "POST", "/visits", "", map[string]any{"key": key(), "how": "anonymous"}, 200), "id")
+	}
+	end := func(id, why string) {
+		t.Helper()
+		box.link.want(204, "", "POST", "/visits/"+id+"/close", map[string]any{"why": why}, nil)
+		s := l.ask(box.link, "GET", "/situation", "", nil, 200)
+		if in(s, "ticket") != nil || in(s, "session") != nil || in(s, "rating") != nil || in(s, "visit") != nil {
+			t.Errorf("after the visit: %v", s)
+		}
+	}
+	call := func() (ticketID, sessionID string) {
+		t.Helper()
+		k := l.ask(box.link, "POST", "/tickets", "", ticket(), 201)
+		l.ask(judge, "POST", "/seat", "", map[string]any{"state": "ready"}, 200)
+		if err := l.matcher.Step(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		desk := l.ask(judge, "GET", "/desk", "", nil, 200)
+		desk = l.ask(judge, "POST", "/offers/{id}/accept", text(desk, "offer", "id"), map[string]any{"ver": in(desk, "offer", "ver")}, 200)
+		l.ask(box.link, "POST", "/tickets/{id}/answer", text(k, "id"), map[string]any{"key": key(), "take": true}, 200)
+		return text(k, "id"), text(desk, "session", "id")
+	}
+
+	// left while waiting
+	first := visit()
+	k := l.ask(box.link, "POST", "/tickets", "", ticket(), 201)
+	end(first, "idle")
+	box.link.want(409, "ticket.state", "POST", "/tickets/"+text(k, "id")+"/return", map[string]any{"key": key()}, nil)
+
+	// left in a call, which the mediator has not ended
+	second := visit()
+	k2, meeting := call()
+	l.ask(box.link, "POST", "/sessions/{id}/media-tickets", meeting, map[string]any{"attach": "full"}, 200)
+	end(second, "left")
+	visit()
+	for _, attach := range []string{"view", "full"} {
+		box.link.want(404, "session.none", "POST", "/sessions/"+meeting+"/media-tickets", map[string]any{"attach": attach}, nil)
+	}
+	box.link.want(404, "queue.no_ticket", "POST", "/tickets/"+k2+"/answer", map[string]any{"key": key(), "take": true}, nil)
+	k3 := l.ask(box.link, "POST", "/tickets", "", ticket(), 201)
+	l.ask(judge, "POST", "/sessions/{id}/control", meeting, map[string]any{"key": key(), "op": "end"}, 200)
+	s := l.ask(box.link, "GET", "/situation", "", nil, 200)
+	if text(s, "ticket", "id") != text(k3, "id") || in(s, "session") != nil || in(s, "rating") != nil {
+		t.Errorf("the third person sees %v", s)
+	}
+	box.link.want(404, "session.none", "POST", "/sessions/"+meeting+"/rating", map[string]any{"key": key(), "score": 1}, nil)
 }

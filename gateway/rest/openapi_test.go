@@ -19,6 +19,7 @@ func areas() []rest.Area {
 		rest.Devices{},
 		rest.Console{},
 		rest.Situation{},
+		rest.Visits{},
 		rest.Tickets{},
 		rest.Captures{},
 		rest.Desk{},

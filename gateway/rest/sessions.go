@@ -9,6 +9,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"heyi/gateway/auth"
+	"heyi/gateway/wire"
 	"heyi/internal/fault"
 	"heyi/internal/ident"
 	"heyi/media"
@@ -25,14 +26,13 @@ type ICEServer struct {
 
 // Sessions is the area of mediation sessions. All fields but ICE must be set.
 type Sessions struct {
-	Flow    *flow.Flow
-	Views   *flow.Views
-	Rooms   *session.Executor
-	Records *session.Records
-	Tokens  *auth.Tokens
-	RTCURL  string // path or wss URL of /ws/rtc
-	ICE     []ICEServer
-	Now     func() time.Time
+	Requests *flow.Requests
+	Rooms    *session.Executor
+	Records  *session.Records
+	Tokens   *auth.Tokens
+	RTCURL   string // path or wss URL of /ws/rtc
+	ICE      []ICEServer
+	Now      func() time.Time
 }
 
 // Routes implements Area.
@@ -93,15 +93,7 @@ func (a Sessions) leave(c *fiber.Ctx) error {
 	if err := Body(c, &in); err != nil {
 		return err
 	}
-	id, err := sessionID(c)
-	if err != nil {
-		return err
-	}
-	cmd, err := command(c, "session.leave", in.Key, a.Now())
-	if err != nil {
-		return err
-	}
-	if err := a.Flow.Leave(c.UserContext(), cmd, Caller(c).DeviceID, id); err != nil {
+	if err := a.Requests.Leave(c.UserContext(), by(c), wire.RoomLeaveBody{SessionID: c.Params("id"), Key: in.Key}); err != nil {
 		return err
 	}
 	return c.SendStatus(http.StatusNoContent)
@@ -135,49 +127,15 @@ func (a Sessions) rate(c *fiber.Ctx) error {
 
 func (a Sessions) control(c *fiber.Ctx) error {
 	var in struct {
-		Key  string `json:"key"`
-		Op   string `json:"op"`
-		Args struct {
-			Participant ident.ParticipantID `json:"participant"`
-			Kind        string              `json:"kind"`
-			On          bool                `json:"on"`
-		} `json:"args"`
+		Key  string               `json:"key"`
+		Op   string               `json:"op"`
+		Args wire.RoomControlArgs `json:"args"`
 	}
 	if err := Body(c, &in); err != nil {
 		return err
 	}
-	id, err := sessionID(c)
-	if err != nil {
-		return err
-	}
-	op := flow.Control{Op: in.Op, Mute: flow.MuteArgs{Participant: in.Args.Participant, On: in.Args.On}}
-	if in.Op == flow.OpMute {
-		switch in.Args.Kind {
-		case "mic":
-			op.Mute.Kind = media.Mic
-		case "cam":
-			op.Mute.Kind = media.Cam
-		default:
-			return fault.InField("session.bad_kind", "args.kind")
-		}
-	}
-	cmd, err := command(c, "session."+controlName(in.Op), in.Key, a.Now())
-	if err != nil {
-		return err
-	}
-	if err := a.Flow.Control(c.UserContext(), cmd, Caller(c).StaffID, id, op); err != nil {
-		return err
-	}
-	return replyDesk(c, a.Views)
-}
-
-// controlName keeps what a client made up out of the event log; the flow refuses it.
-func controlName(op string) string {
-	switch op {
-	case flow.OpAdmit, flow.OpMute, flow.OpEnd, flow.OpAdjourn:
-		return op
-	}
-	return "control"
+	d, err := a.Requests.Control(c.UserContext(), by(c), wire.RoomControlBody{SessionID: c.Params("id"), Key: in.Key, Op: in.Op, Args: in.Args})
+	return reply(c, http.StatusOK, d, err)
 }
 
 func (a Sessions) note(c *fiber.Ctx) error {
@@ -223,8 +181,8 @@ func (a Sessions) wrapUp(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	if err := a.Flow.WrapUp(c.UserContext(), cmd, Caller(c).StaffID, id, in.Outcome); err != nil {
+	if err := a.Requests.Flow.WrapUp(c.UserContext(), cmd, Caller(c).StaffID, id, in.Outcome); err != nil {
 		return err
 	}
-	return replyDesk(c, a.Views)
+	return replyDesk(c, a.Requests.Views)
 }

@@ -133,6 +133,82 @@ type NudgeBody struct {
 	Why string `json:"why,omitempty"`
 }
 
+// The requests of people. Each is the twin of a REST request (docs/protocol.md §4): the same service, the same
+// idempotency key, the same answer and the same errors.
+
+// VisitOpenBody begins a visit. Its answer is the Visit.
+type VisitOpenBody struct {
+	Key string `json:"key"`
+	How string `json:"how"` // anonymous
+}
+
+// VisitCloseBody ends a visit. Its answer is empty.
+type VisitCloseBody struct {
+	VisitID string `json:"visit_id"`
+	Why     string `json:"why"` // left, idle, reboot
+}
+
+// TicketCreateBody draws a ticket. Its answer is the Ticket, as of the next two.
+type TicketCreateBody struct {
+	Key      string `json:"key"`
+	Kind     string `json:"kind"` // consult, mediate
+	Category string `json:"category"`
+	Lang     string `json:"lang"`
+}
+
+// TicketCancelBody gives a ticket up.
+type TicketCancelBody struct {
+	TicketID string `json:"ticket_id"`
+	Key      string `json:"key"`
+}
+
+// TicketAnswerBody answers a ring.
+type TicketAnswerBody struct {
+	TicketID string `json:"ticket_id"`
+	Key      string `json:"key"`
+	Take     bool   `json:"take"` // false: wait a little
+}
+
+// OfferAcceptBody takes an offer. Its answer is the Desk, as of the next one.
+type OfferAcceptBody struct {
+	OfferID string `json:"offer_id"`
+	Ver     int64  `json:"ver"`
+}
+
+// OfferDeclineBody gives an offer back.
+type OfferDeclineBody struct {
+	OfferID string `json:"offer_id"`
+	Ver     int64  `json:"ver"`
+	Reason  string `json:"reason"` // busy, conflict, skill, other
+}
+
+// SeatSetBody makes the own seat ready or away. Its answer is the Seat.
+type SeatSetBody struct {
+	State  string `json:"state"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// RoomLeaveBody leaves a session, which ends nothing. Its answer is empty.
+type RoomLeaveBody struct {
+	SessionID string `json:"session_id"`
+	Key       string `json:"key"`
+}
+
+// RoomControlBody is one operation of a mediator in his session. Its answer is the Desk.
+type RoomControlBody struct {
+	SessionID string          `json:"session_id"`
+	Key       string          `json:"key"`
+	Op        string          `json:"op"` // admit, mute, end, adjourn
+	Args      RoomControlArgs `json:"args"`
+}
+
+// RoomControlArgs counts for mute alone.
+type RoomControlArgs struct {
+	Participant string `json:"participant"`
+	Kind        string `json:"kind"` // mic, cam
+	On          bool   `json:"on"`   // true = muted
+}
+
 // TelemetryBody is a device's sample.
 type TelemetryBody struct {
 	CPU     float64 `json:"cpu,omitempty"` // share of one core, 0..1

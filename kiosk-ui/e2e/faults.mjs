@@ -249,9 +249,13 @@ async function nobodyAnswers(tv, desk) {
   await shows(tv, 'consult', LONG);
 }
 
+/** A box that is revoked while somebody waits at it: the screen says so, and no mediator is called for nobody. */
 async function revoked(server, tv, device) {
   const operator = await server.api('operator');
+  await askForLawyer(tv);
+  check((await operator('/console/queue')).rows.length === 1, 'somebody waits');
   await operator(`/devices/${device.id}/revoke`, { key: crypto.randomUUID(), reason: '机顶盒丢失' });
   await waitText(tv, /这台电视还没登记/, LONG);
   await claimCode(tv);
+  await until('the line is empty', async () => (await operator('/console/queue')).rows.length === 0, LONG);
 }

@@ -1,7 +1,7 @@
 // The kiosk in a township hall by touch, from attract to rating with its own camera; the next person finds nothing of
 // the one before, also when that one just walked away. And the tablet of a judicial office.
 import { Server, broken, browser, check, decodes, open, pagesSay, until } from './lib.mjs';
-import { approve, signIn, take, text, waitText } from './steps.mjs';
+import { approve, number, signIn, take, text, waitText } from './steps.mjs';
 
 export const name = 'kiosk: a consult by touch, idle wipe, nothing left; tablet: sign-in';
 
@@ -21,7 +21,8 @@ export async function run(note) {
     await consult(kiosk, desk);
     note('attract to rating by touch, faces both ways from its own camera');
     await clean(kiosk, 'after the rating');
-    await waitText(kiosk, /点这里开始/, LONG);
+    await leftInCall(kiosk, desk);
+    note('ended in the middle of a call: cleared, the desk learns it, the next person is a new one');
     await walkedAway(server, kiosk);
     note('60 s untouched: asked, extended by one touch; then 20 s and everything is wiped');
     const tablet = await open(b, server, '/tablet', TABLET);
@@ -38,12 +39,23 @@ export async function run(note) {
 
 const tap = (page, words) => page.tap(`button:has-text("${words}")`, { timeout: LONG });
 
-async function consult(kiosk, desk) {
+/** From attract into the line; answers the number. */
+async function draw(kiosk) {
   await tap(kiosk, '点这里开始');
   await tap(kiosk, '汉语');
   await tap(kiosk, '视频找律师');
   await tap(kiosk, '拖欠工钱');
   await waitText(kiosk, /下一个就是您/, LONG);
+  return number(kiosk);
+}
+
+async function endCall(desk) {
+  await desk.click('button:has-text("结束")');
+  await desk.click('.ant-popconfirm-buttons .ant-btn-dangerous, .ant-popover .ant-btn-primary');
+}
+
+async function consult(kiosk, desk) {
+  await draw(kiosk);
   check(/摄像头好着，接通才打开/.test(await text(kiosk)), 'the kiosk says that its camera is closed until the call');
   await take(desk);
   await waitText(kiosk, /律师丁 来了/, LONG);
@@ -52,12 +64,41 @@ async function consult(kiosk, desk) {
   await decodes(desk, 10, LONG);
   await waitText(kiosk, /谁能听到您\s*律师丁/, LONG);
   await waitText(desk, /一体机，自带摄像头/, LONG);
-  await desk.click('button:has-text("结束")');
-  await desk.click('.ant-popconfirm-buttons .ant-btn-dangerous, .ant-popover .ant-btn-primary');
+  await endCall(desk);
   await waitText(kiosk, /这次帮到您了吗/, LONG);
   await until('the camera is closed', () => kiosk.evaluate(() => window.__peers.every((p) => p.connectionState === 'closed' || p.getSenders().every((s) => !s.track || s.track.readyState === 'ended'))));
   await tap(kiosk, '很好');
   await waitText(kiosk, /已清除/, LONG);
+}
+
+/** The person ends in the middle of the call; the mediator learns it, and the next person is a new one. */
+async function leftInCall(kiosk, desk) {
+  await desk.click('button:has-text("写好了，接下一位")');
+  const no = await draw(kiosk);
+  await take(desk);
+  await waitText(kiosk, /律师丁 来了/, LONG);
+  await tap(kiosk, '接');
+  await decodes(desk, 10, LONG);
+  await tap(kiosk, '结束并清除');
+  await waitText(kiosk, /要结束吗？\s*这次通话会断开/, LONG);
+  await kiosk.tap('.veil button:has-text("结束")');
+  await waitText(kiosk, /已清除/, LONG);
+  await clean(kiosk, 'after leaving the call');
+  await waitText(desk, /掉线了/, LONG);
+
+  const next = await draw(kiosk);
+  check(next !== no, `the next person has a number of his own (${no}, ${next})`);
+  await endCall(desk);
+  await desk.click('button:has-text("写好了，接下一位")');
+  await take(desk);
+  await waitText(kiosk, /律师丁 来了/, LONG);
+  await tap(kiosk, '等一会儿');
+  await waitText(kiosk, /号还给您留着，点一下接着排/, LONG);
+  await tap(kiosk, '不问了');
+  await waitText(kiosk, /您的号会取消/, LONG);
+  await kiosk.tap('.veil button:has-text("结束")');
+  await waitText(kiosk, /已清除/, LONG);
+  await waitText(kiosk, /点这里开始/, LONG);
 }
 
 /** What the browser keeps once the screen says 已清除: the machine's own key, and ids at most. */

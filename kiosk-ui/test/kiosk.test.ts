@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { askSeconds, createIdle, type Idle, idleMs } from '../src/kiosk/idle';
-import { asksBeforeEnd, idleRuns, mine, type Scene, sceneOf, type Steps } from '../src/kiosk/scene';
+import { asksBeforeEnd, idleRuns, type Scene, sceneOf, type Steps } from '../src/kiosk/scene';
 import { sceneOf as phoneScene } from '../src/phone/scene';
 import { accepted, roomWanted } from '../src/core/rtc/keeper';
 import type { SessionState, Situation, TicketState } from '../src/core/types';
@@ -38,25 +38,12 @@ const rows: [string, Situation, Steps, Scene][] = [
 
 describe('kiosk screen', () => {
   it.each(rows)('%s', (_, s, steps, want) => expect(sceneOf(s, steps)).toBe(want));
-  it('never counts idle seconds while somebody talks or is called', () => {
-    for (const scene of ['ringing', 'lobby', 'call', 'suspended'] as const) expect(idleRuns(scene)).toBe(false);
-    for (const scene of ['lang', 'kind', 'category', 'waiting', 'rating'] as const) expect(idleRuns(scene)).toBe(true);
+  it('never counts idle seconds while a number waits, rings, or somebody talks', () => {
+    for (const scene of ['waiting', 'parked', 'missed', 'ringing', 'lobby', 'call', 'suspended'] as const) expect(idleRuns(scene)).toBe(false);
+    for (const scene of ['lang', 'kind', 'category', 'adjourned', 'rating'] as const) expect(idleRuns(scene)).toBe(true);
   });
   it('asks before it ends what would be lost', () => {
     expect(rows.filter(([, s, steps]) => asksBeforeEnd(sceneOf(s, steps))).map((r) => r[3])).toEqual(['waiting', 'waiting', 'ringing', 'missed', 'parked', 'lobby', 'call', 'call', 'suspended']);
-  });
-});
-
-describe('what belongs to the person in front of the kiosk', () => {
-  const talking = situation('serving', 'joint', { capture: { paired: true, live: true }, rating: { session_id: 's', mediator: '律师丁' } });
-  it('is everything of an open visit', () => expect(mine(talking, [])).toEqual(talking));
-  it('is nothing without a visit', () => {
-    const s = mine({ ...talking, visit: null }, []);
-    expect([s.ticket, s.session, s.rating, s.capture, sceneOf(s, none)]).toEqual([null, null, null, { paired: false, live: false }, 'attract']);
-  });
-  it('is not what the person before has ended', () => {
-    const s = mine(talking, ['t', 's']);
-    expect([s.ticket, s.session, s.rating, sceneOf(s, none)]).toEqual([null, null, null, 'lang']);
   });
 });
 

@@ -14,6 +14,8 @@ package flow
 import (
 	"context"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"heyi/internal/coord"
@@ -31,6 +33,7 @@ type Matter struct {
 	queue.Line
 	Session  session.Session
 	Staff    session.Staff // who sits on Seat
+	Gone     bool          // its person is gone: the visit at a shared terminal is over, or the terminal was retired
 	Consents []Consent     // given by this change
 }
 
@@ -48,16 +51,33 @@ type Change struct {
 	Ver           int64         // version of the terminal's situation
 }
 
+// VisitClose ends a visit of a terminal.
+type VisitClose struct {
+	Device ident.DeviceID
+	Visit  ident.VisitID
+	Why    string // left, idle, reboot
+}
+
+// VisitClosed is what closing a visit changed; its zero value is nothing.
+type VisitClosed struct {
+	Change                 // what its person left at a shared terminal; without a ticket when there was nothing
+	Grants []ident.GrantID // phones whose rights ended with it
+}
+
 // Store is the truth.
 type Store interface {
 	// Change loads the matter of ref, lets fn change it and saves it in one transaction: versions, events, epoch of
 	// the room. A repeat of the command's key changes nothing and returns the present matter. fn may run more than
 	// once. Errors: fault.NotFound "queue.no_ticket", "offer.none", "session.none"; those of fn.
 	Change(ctx context.Context, cmd mediation.Command, ref queue.Ref, fn func(*Matter) error) (Change, error)
+	// CloseVisit ends an open visit, its rights and its phones in one transaction. When it holds an open ticket itself
+	// (at a shared terminal), part ends that and names the command under which it stands in the events. A visit that is
+	// closed stays as it is. Errors: fault.NotFound "visit.not_found" also for another device's; those of part.
+	CloseVisit(ctx context.Context, cmd mediation.Command, v VisitClose, part func(*Matter) (name string, err error)) (VisitClosed, error)
 	// Tick moves timers by the time in which nobody swept them, and starts and stops the grace of those who wait
 	// without link.
 	Tick(ctx context.Context, now int64, grace time.Duration) error
-	// Due lists what is overdue, at most limit.
+	// Due lists what is overdue, and the tickets of those who are gone, at most limit.
 	Due(ctx context.Context, now int64, limit int) ([]queue.Ref, error)
 }
 
@@ -129,7 +149,7 @@ func (f *Flow) Accept(ctx context.Context, cmd mediation.Command, staff ident.St
 func (f *Flow) Answer(ctx context.Context, cmd mediation.Command, device ident.DeviceID, id ident.TicketID, take bool) (queue.Ticket, error) {
 	c, err := f.change(ctx, cmd, queue.Ref{Ticket: id}, func(m *Matter) error {
 		switch {
-		case m.Ticket.Device != device:
+		case m.Ticket.Device != device || m.Gone:
 			return noTicket()
 		case take && m.Ticket.State == queue.Serving, !take && m.Ticket.State == queue.Missed:
 			return nil
@@ -164,15 +184,19 @@ func (f *Flow) Cancel(ctx context.Context, cmd mediation.Command, device ident.D
 		case !m.Ticket.State.InLine():
 			return fault.New(fault.Conflict, "ticket.state").WithRef(string(m.Ticket.State))
 		}
-		if m.Session.State.Live() {
-			if err := m.Session.Adjourn(cmd.At); err != nil {
-				return err
-			}
-		}
-		m.Close(queue.Cancelled, "", cmd.At)
-		return nil
+		return m.cancel(cmd.At)
 	})
 	return c.After.Ticket, err
+}
+
+func (m *Matter) cancel(now int64) error {
+	if m.Session.State.Live() {
+		if err := m.Session.Adjourn(now); err != nil {
+			return err
+		}
+	}
+	m.Close(queue.Cancelled, "", now)
+	return nil
 }
 
 // The operations of a mediator in his session.
@@ -231,7 +255,7 @@ func (f *Flow) Control(ctx context.Context, cmd mediation.Command, staff ident.S
 				return err
 			}
 			m.Free(cmd.At)
-			m.Park(f.d.Queue, cmd.At)
+			f.keep(m, false, cmd.At)
 			return nil
 		}
 		return fault.InField("session.bad_op", "op")
@@ -266,7 +290,7 @@ func (f *Flow) WrapUp(ctx context.Context, cmd mediation.Command, staff ident.St
 // Errors: fault.NotFound "session.none".
 func (f *Flow) Leave(ctx context.Context, cmd mediation.Command, device ident.DeviceID, id ident.SessionID) error {
 	_, err := f.change(ctx, cmd, queue.Ref{Session: id}, func(m *Matter) error {
-		if m.Session.Device != device {
+		if m.Session.Device != device || m.Gone {
 			return noSession()
 		}
 		m.Session.Leave(f.d.Session, cmd.At)
@@ -279,9 +303,13 @@ func (f *Flow) Leave(ctx context.Context, cmd mediation.Command, device ident.De
 // sweeps repeat it.
 func (f *Flow) change(ctx context.Context, cmd mediation.Command, ref queue.Ref, fn func(*Matter) error) (Change, error) {
 	c, err := f.d.Store.Change(ctx, cmd, ref, fn)
-	if err != nil {
-		return c, err
+	if err == nil {
+		f.tell(ctx, c)
 	}
+	return c, err
+}
+
+func (f *Flow) tell(ctx context.Context, c Change) {
 	if c.After.Session.ID != "" && c.After.Session.Epoch != c.Before.Session.Epoch {
 		if err := f.d.Rooms.Apply(ctx, c.After.Session); err != nil {
 			f.d.Logger.WarnContext(ctx, "apply a room", slog.String("session", string(c.After.Session.ID)), slog.Any("error", err))
@@ -290,14 +318,19 @@ func (f *Flow) change(ctx context.Context, cmd mediation.Command, ref queue.Ref,
 	for _, n := range Nudges(c) {
 		f.d.Nudges.Publish(ctx, n)
 	}
-	return c, nil
 }
 
-// Nudges tells everybody whom a change concerns.
+// Nudges tells everybody whom a change concerns. Of a ticket whose person is gone the terminal hears nothing: somebody
+// else may stand there.
 func Nudges(c Change) []coord.Nudge {
 	list := queue.Nudges(queue.Change{Before: c.Before.Line, After: c.After.Line, Phone: c.Phone, Ver: c.Ver})
 	if c.After.Session.ID != "" {
 		list = append(list, session.Nudges(session.Change{Before: c.Before.Session, After: c.After.Session, Phone: c.Phone, Ver: c.Ver})...)
+	}
+	if c.After.Gone {
+		list = slices.DeleteFunc(list, func(n coord.Nudge) bool {
+			return strings.HasPrefix(n.To, "device/") || strings.HasPrefix(n.To, "capture/")
+		})
 	}
 	return list
 }

@@ -78,6 +78,11 @@ func (f *Flow) fire(ctx context.Context, ref queue.Ref, now int64) error {
 	case ref.Ticket != "":
 		cmd.Name = "ticket.timer"
 		rule = func(m *Matter) error {
+			if m.Gone { // his terminal was taken out of service: nobody closed the visit in a command of its own
+				if name, err := f.part(m, now); name != "" {
+					return err
+				}
+			}
 			if !over(m.Ticket.DueAt) {
 				return nil
 			}
@@ -137,7 +142,7 @@ func (f *Flow) seatOver(m *Matter, now int64) error {
 	m.SeatGone(now)
 	switch m.Ticket.State {
 	case queue.Ringing, queue.Serving:
-		m.Again(now)
+		f.keep(m, true, now)
 		if m.Session.State.Live() {
 			return m.Session.Adjourn(now)
 		}
@@ -157,10 +162,6 @@ func (f *Flow) sessionOver(m *Matter, now int64) error {
 		return nil
 	}
 	m.Free(now)
-	if mediatorGone {
-		m.Again(now)
-	} else {
-		m.Park(f.d.Queue, now)
-	}
+	f.keep(m, mediatorGone, now)
 	return nil
 }

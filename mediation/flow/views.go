@@ -112,7 +112,7 @@ type Facts struct {
 	Device   TerminalView
 	Path     []ident.UnitID // from the terminal's unit up to the city
 	Visit    *VisitView
-	Ticket   *queue.Ticket    // the open one
+	Ticket   *queue.Ticket    // the open one of who sits there
 	Session  *session.Session // of the ticket
 	Mediator MediatorView     // of the session
 	Paired   bool
@@ -161,6 +161,7 @@ type DeskSessionView struct {
 	StartedAt     int64               `json:"started_at"`
 	Ticket        DigestView          `json:"ticket"`
 	UntilAt       *int64              `json:"until_at"` // end of the ring or of the suspension
+	Left          bool                `json:"left"`     // the citizen is gone for good: nobody to wait for
 	Members       []MemberView        `json:"members"`
 	Note          session.Note        `json:"note"`
 }
@@ -378,7 +379,7 @@ const deskQueue = 50
 
 func deskSession(k *session.Session, f DeskFacts, ticket DigestView) *DeskSessionView {
 	view := &DeskSessionView{
-		ID: k.ID, Ver: k.Ver, Kind: k.Kind, State: k.State, RoomID: k.Room, Epoch: k.Epoch, StartedAt: k.StartedAt, Ticket: ticket, Note: f.Note,
+		ID: k.ID, Ver: k.Ver, Kind: k.Kind, State: k.State, RoomID: k.Room, Epoch: k.Epoch, StartedAt: k.StartedAt, Ticket: ticket, Note: f.Note, Left: k.Party() == nil,
 		Members: []MemberView{},
 	}
 	switch {

@@ -96,7 +96,7 @@ type Ticket struct {
 	Mode     string
 	Device   ident.DeviceID
 	Visit    ident.VisitID
-	Holder   string // "device/<id>" for an anonymous visit
+	Holder   string // who may see it: "device/<id>" at a household's terminal, "visit/<id>" at a shared one
 	Unit     ident.UnitID
 	County   ident.UnitID
 	Path     []ident.UnitID // from the terminal's unit up to the city

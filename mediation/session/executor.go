@@ -286,13 +286,15 @@ func Nudges(c Change) []coord.Nudge {
 	}
 	list := []coord.Nudge{
 		{To: staffClient(a.Mediator), T: t, ID: string(a.ID), Ver: a.Ver, Why: why},
-		{To: deviceClient(a.Device), T: t, ID: string(a.ID), Ver: c.Ver, Why: why},
+	}
+	if a.Party() != nil { // else another person sits there now
+		list = append(list, coord.Nudge{To: deviceClient(a.Device), T: t, ID: string(a.ID), Ver: c.Ver, Why: why})
+		if c.Phone != "" {
+			list = append(list, coord.Nudge{To: grantClient(c.Phone), T: t, ID: string(a.ID), Ver: c.Ver, Why: why})
+		}
 	}
 	if b.Mediator != "" && b.Mediator != a.Mediator {
 		list = append(list, coord.Nudge{To: staffClient(b.Mediator), T: wire.RoomEnded, ID: string(a.ID), Ver: a.Ver, Why: "replaced"})
-	}
-	if c.Phone != "" {
-		list = append(list, coord.Nudge{To: grantClient(c.Phone), T: t, ID: string(a.ID), Ver: c.Ver, Why: why})
 	}
 	if a.Epoch != b.Epoch {
 		list = append(list, coord.Nudge{To: "media/" + a.Node, ID: string(a.ID), Ver: a.Epoch})

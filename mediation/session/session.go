@@ -390,8 +390,18 @@ func (s *Session) Leave(lim Limits, now int64) {
 	}
 	p.Live = nil
 	p.retire(func(Attach) bool { return true })
+	p.sound()
 	if s.State == Checking || s.State == Joint {
 		s.Overdue(lim, now)
+	}
+}
+
+// Depart is leaving for good: the citizen's visit at a shared terminal is over, so nobody there may enter any more. The
+// session waits for the mediator to end it.
+func (s *Session) Depart(lim Limits, now int64) {
+	s.Leave(lim, now)
+	if p := s.Party(); p != nil {
+		p.Zone = ""
 	}
 }
 
@@ -412,7 +422,7 @@ func (s *Session) Restarted(node string, lim Limits, now int64) {
 }
 
 func (s *Session) watch(lim Limits, now int64) {
-	lost := slices.ContainsFunc(s.Members, func(m Member) bool { return m.Zone != "" && len(m.Live) == 0 })
+	lost := s.Party() == nil || slices.ContainsFunc(s.Members, func(m Member) bool { return m.Zone != "" && len(m.Live) == 0 })
 	switch s.State {
 	case Checking, Joint:
 		switch {

@@ -27,7 +27,7 @@ CREATE TABLE ticket (
     mode         TEXT    NOT NULL,             -- hold, callback
     device_id    TEXT    NOT NULL REFERENCES device (id),
     visit_id     TEXT    NOT NULL,             -- visit in which it was drawn
-    holder_key   TEXT    NOT NULL,             -- device/<id> for an anonymous visit
+    holder_key   TEXT    NOT NULL,             -- device/<id>; at a shared terminal visit/<id>
     unit_id      TEXT    NOT NULL,             -- unit of the terminal when it was drawn
     county_id    TEXT    NOT NULL,             -- part of the lane
     path         TEXT    NOT NULL,             -- unit ids from the terminal's own unit up to the city

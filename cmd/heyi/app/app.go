@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -46,20 +47,28 @@ func Run(ctx context.Context, cfg configs.Config, out io.Writer) error {
 		return err
 	}
 	defer p.close()
-	n, err := newNode(ctx, p)
-	if err != nil {
-		return err
+	n := &node{parts: p, metrics: prometheus.NewRegistry()}
+	err = n.build(ctx)
+	if err == nil {
+		err = n.announce(ctx, out)
 	}
+	if err != nil { // what is open already, sockets above all, is closed by running and stopping it at once
+		over, cancel := context.WithCancel(ctx)
+		cancel()
+		return errors.Join(err, n.group.Run(over))
+	}
+	return n.group.Run(ctx)
+}
+
+// announce makes the demo's accounts and tells people where to go.
+func (n *node) announce(ctx context.Context, out io.Writer) (err error) {
 	d := demoFile{}
-	if cfg.Demo {
-		if d, err = seedDemo(ctx, p.people, p.tree, cfg.Data, n.local); err != nil {
+	if n.cfg.Demo {
+		if d, err = seedDemo(ctx, n.people, n.tree, n.cfg.Data, n.local); err != nil {
 			return err
 		}
 	}
-	if err := banner(out, n.local, n.public, d); err != nil {
-		return err
-	}
-	return n.group.Run(ctx)
+	return banner(out, n.local, n.public, d)
 }
 
 // node is one running process: its parts in the order in which they start.
@@ -85,29 +94,28 @@ type node struct {
 	tz       *time.Location
 }
 
-func newNode(ctx context.Context, p *parts) (*node, error) {
-	n := &node{parts: p, metrics: prometheus.NewRegistry()}
-	n.group.StopTimeout = p.cfg.HTTP.DrainTimeout + 10*time.Second
+// build makes the parts in the order in which they start.
+func (n *node) build(ctx context.Context) (err error) {
+	n.group.StopTimeout = n.cfg.HTTP.DrainTimeout + 10*time.Second
 	n.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	var err error
 	if n.tz, err = time.LoadLocation(serviceTZ); err != nil {
 		n.tz = time.FixedZone("CST", 8*60*60)
 	}
-	if n.local, n.public, err = addresses(p.cfg.HTTP); err != nil {
-		return nil, err
+	if n.local, n.public, err = addresses(n.cfg.HTTP); err != nil {
+		return err
 	}
-	l, incarnation, others, err := newLeases(ctx, p.store, p.cfg.Node.Name, time.Now, p.logger, devices.SweeperLease)
+	l, incarnation, others, err := newLeases(ctx, n.store, n.cfg.Node.Name, time.Now, n.logger, devices.SweeperLease)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	n.leases = l
 	if err := n.identity(ctx, incarnation); err != nil {
-		return nil, err
+		return err
 	}
 	if err := n.mediation(ctx, others); err != nil {
-		return nil, err
+		return err
 	}
-	return n, n.front(ctx)
+	return n.front(ctx)
 }
 
 // identity makes what knows who is calling.
@@ -186,7 +194,14 @@ func (n *node) mediation(ctx context.Context, leases map[string]int64) error {
 	n.group.Add("matcher", matcher.Run)
 	n.group.Add("timers", sweeper.Run)
 	n.group.Add("housekeeping", n.housekeeping)
-	return n.desk.Restarted(ctx) //nolint:wrapcheck // names itself
+	if err := n.desk.Restarted(ctx); err != nil {
+		return err //nolint:wrapcheck // names itself
+	}
+	// before anybody is let in: a ring answered at once must not meet the deadline from before the downtime
+	if err := sweeper.Step(ctx); err != nil {
+		n.logger.WarnContext(ctx, "the first sweep is repeated", slog.Any("error", err))
+	}
+	return nil
 }
 
 // front makes the doors: links, REST, screens, one port.
@@ -195,6 +210,7 @@ func (n *node) front(ctx context.Context) error {
 		Verifier: link.NewVerifier(n.auth, n.tokens), Presence: link.NewPresence(n.presence), Rooms: n.engine, Nudges: n.coord,
 		Sync: n.sync, Views: n.liveView, Watch: n.seatWatch, Metrics: n.metrics, Logger: n.logger, Now: time.Now,
 	})
+	link.Topics{Requests: n.requests()}.Register(n.hub)
 	api, err := rest.New(rest.Deps{Auth: n.auth, Info: n.info, Logger: n.logger, Now: time.Now}, n.areas()...) //nolint:contextcheck // requests bring their own
 	if err != nil {
 		return fmt.Errorf("routes: %w", err)
@@ -210,6 +226,7 @@ func (n *node) front(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("front door: %w", err)
 	}
+	n.group.Add("memory", n.memory)
 	n.group.Add("front door", server.Run)
 	return nil
 }

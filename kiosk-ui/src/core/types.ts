@@ -64,6 +64,8 @@ export interface Desk {
   session: null | {
     id: string; ver: number; kind: string; state: SessionState; room_id: string; participant_id: string; epoch: number; started_at: number;
     ticket: TicketDigest; until_at: number | null;
+    /** The citizen's visit at a shared terminal is over: nobody comes back. */
+    left: boolean;
     members: { participant: string; name: string; role: string; attach: Attach[]; present: boolean }[];
     note: Note;
   };

@@ -129,6 +129,7 @@ function over(s: Session, scene: string, left: number, view: RoomView | null): R
       </div>
     );
   }
+  if (s.left) return <Wait title={t('room.left')} note={t('room.left.note')} />;
   if (scene === 'adjourned') return <Wait title={t('room.adjourned')} note={t('room.adjourned.note')} />;
   if (scene === 'suspended') return <Wait title={t('room.suspended')} note={left > 0 ? t('room.suspended.left', { time: stopwatch(left) }) : t('room.suspended.any')} />;
   if (view?.state === 'replaced') return <Wait title={t('room.elsewhere')} note={t('other.text')} />;

@@ -3,7 +3,7 @@ import type { Desk } from '../core/types';
 import { hearing, offerEnd, others, partOf, sceneOf, tileGrid, type Session } from './scene';
 
 const session = (state: string, ticket = 'serving'): Session => ({
-  id: 's', ver: 1, kind: 'consult', state: state as Session['state'], room_id: 'r', participant_id: 'me', epoch: 1, started_at: 0, until_at: null,
+  id: 's', ver: 1, kind: 'consult', state: state as Session['state'], room_id: 'r', participant_id: 'me', epoch: 1, started_at: 0, until_at: null, left: false,
   ticket: { id: 't', no: 'A 001', kind: 'consult', category: 'land', lang: 'zh', class: 'normal', place: [], terminal: 'stb', waited_s: 0, state: ticket as Session['ticket']['state'], capture: false },
   members: [
     { participant: 'me', name: '调解员丙', role: 'mediator', attach: ['full'], present: true },

@@ -6,7 +6,7 @@ import { createSpeaker, type Speaker } from '../core/speak';
 import { createStore, type Readable } from '../core/store';
 import { openTerminal, type Terminal } from '../core/terminal';
 import type { CaptureLink, Lang, Situation, Ticket, TicketKind, Visit } from '../core/types';
-import { mine, type Steps } from './scene';
+import type { Steps } from './scene';
 
 export interface Eye {
   /** A camera is plugged in; 'unknown' until asked. */
@@ -17,7 +17,7 @@ export interface Eye {
 
 export interface Counter {
   terminal: Terminal;
-  /** The situation as far as it is the present person's. */
+  /** What the server shows here: of a shared terminal only what is the present person's. */
   situation: Readable<Situation | null>;
   speaker: Speaker;
   room: Keeper;
@@ -40,7 +40,6 @@ export interface Counter {
 }
 
 const visitMark = 'heyi.visit';
-const overMark = 'heyi.over';
 const noSteps: Steps = { lang: null, kind: null };
 const clearedFor = 4000;
 const wipeRetry = 3000;
@@ -85,8 +84,6 @@ export function openCounter(leave: () => void = () => location.replace('/kiosk')
       // as above
     }
   };
-  // ids only, no person's data: a ticket or session that the last person ended is never shown to the next one
-  const over = kept(overMark).split(' ');
 
   /** Runs a command; what it answers is shown, what it refuses is said. */
   async function act(f: () => Promise<unknown>): Promise<void> {
@@ -135,8 +132,7 @@ export function openCounter(leave: () => void = () => location.replace('/kiosk')
 
   const offs = [
     terminal.situation.subscribe(() => {
-      const all = terminal.situation.get().value;
-      const s = all && mine(all, over);
+      const s = terminal.situation.get().value;
       situation.set(s);
       if (gone.get() !== 'no') return;
       if (!judged && s) {
@@ -216,13 +212,9 @@ export function openCounter(leave: () => void = () => location.replace('/kiosk')
       capture.set(null);
       steps.set(noSteps);
       keep(visitMark, '');
-      keep(overMark, [s && s.ticket ? s.ticket.id : '', s && s.session ? s.session.id : '', s && s.rating ? s.rating.session_id : ''].filter((id) => id).join(' '));
       for (;;) {
         try {
-          if (s && s.ticket && ['waiting', 'offered', 'parked', 'missed'].indexOf(s.ticket.state) >= 0) {
-            await terminal.api.post(`/tickets/${s.ticket.id}/cancel`, { key: newKey() }).catch(ignoreGone);
-          }
-          if (s && s.session && s.session.state !== 'ended') await terminal.api.post(`/sessions/${s.session.id}/leave`, { key: newKey() }).catch(ignoreGone);
+          // the server gives up the ticket and leaves the session with the visit
           if (s && s.visit) await terminal.api.post(`/visits/${s.visit.id}/close`, { why }).catch(ignoreGone);
           break;
         } catch {

@@ -32,11 +32,11 @@ export function IdleQuestion({ c, left, onGo }: { c: Counter; left: number; onGo
 }
 
 export function Sure(p: { scene: Scene; onGo: () => void; onEnd: () => void }) {
-  const call = p.scene === 'call' || p.scene === 'lobby' || p.scene === 'suspended' || p.scene === 'ringing';
+  const call = p.scene === 'call' || p.scene === 'lobby' || p.scene === 'suspended';
   return (
     <section class="veil" role="alertdialog" aria-label={t('sure.prompt')}>
       <h2>{t('sure.prompt')}</h2>
-      <p>{t(call ? 'sure.call' : 'sure.wait')}</p>
+      <p>{t(call ? 'sure.call' : p.scene === 'ringing' ? 'sure.ring' : 'sure.wait')}</p>
       <button type="button" class="primary" ref={(el) => { if (el && document.activeElement === document.body) el.focus({ preventScroll: true }); }} onClick={p.onGo}>{t('sure.go')}</button>
       <button type="button" class="pill" onClick={p.onEnd}>{t('sure.end')}</button>
     </section>
