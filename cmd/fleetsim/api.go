@@ -68,7 +68,7 @@ func ready(ctx context.Context, url string) error {
 
 // insecure accepts the demo's self-signed certificate: fleetsim talks to servers on this machine only.
 func insecure() *http.Transport {
-	return &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // self-signed demo on loopback
+	return &http.Transport{MaxIdleConnsPerHost: 64, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // self-signed demo on loopback
 }
 
 // staffClient is a signed-in staff member.

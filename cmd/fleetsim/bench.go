@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
@@ -23,23 +24,63 @@ type benchConfig struct {
 	Heyi   string
 	Config string
 	JSON   string
+	Only   string
 	Links  int
 	Rooms  int
 }
 
-// figures collects "name value unit" lines and the flat JSON object.
-type figures struct {
-	order []string
-	value map[string]float64
-	unit  map[string]string
+// The machine is divided: the server under test has one processor to itself, this program (the load) another.
+const (
+	serverCore = 0
+	clientCore = 1
+)
+
+// onCore returns the command line that keeps a program on one processor, where taskset is there to do it.
+func onCore(core int, argv ...string) []string {
+	if path, err := exec.LookPath("taskset"); err == nil && runtime.NumCPU() > 1 {
+		return append([]string{path, "-c", strconv.Itoa(core)}, argv...)
+	}
+	return argv
 }
 
-func newFigures() *figures { return &figures{value: map[string]float64{}, unit: map[string]string{}} }
+// pinSelf keeps this program off the server's processor and says whether it could.
+func pinSelf(ctx context.Context) {
+	_, _ = fmt.Fprintf(os.Stdout, "# server on processor %d with GOMAXPROCS=1, load on processor %d: %t\n", serverCore, clientCore, pin(ctx))
+}
+
+func pin(ctx context.Context) bool {
+	cmd := onCore(clientCore)
+	if len(cmd) == 0 {
+		return false
+	}
+	runtime.GOMAXPROCS(1)
+	return exec.CommandContext(ctx, cmd[0], "-a", "-cp", strconv.Itoa(clientCore), strconv.Itoa(os.Getpid())).Run() == nil //nolint:gosec // taskset, on ourselves
+}
+
+// figures collects "name value unit" lines and the flat JSON object.
+type figures struct {
+	value map[string]float64
+}
+
+func newFigures() *figures { return &figures{value: map[string]float64{}} }
 
 func (f *figures) put(name string, v float64, unit string) {
-	f.order = append(f.order, name)
-	f.value[name], f.unit[name] = v, unit
+	f.value[name] = v
 	_, _ = fmt.Fprintf(os.Stdout, "%s %.4g %s\n", name, v, unit)
+}
+
+// load notes how many processes wanted to run in the last minute: figures of a busy machine are worth less.
+func (f *figures) load(name string) error {
+	b, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return fmt.Errorf("load: %w", err)
+	}
+	var one float64
+	if _, err := fmt.Sscan(string(b), &one); err != nil {
+		return fmt.Errorf("load: %w", err)
+	}
+	f.put(name, one, "processes")
+	return nil
 }
 
 func (f *figures) write(path string) error {
@@ -76,12 +117,20 @@ func runBench(ctx context.Context, c benchConfig, logger *slog.Logger) error {
 			_, _ = fmt.Fprintf(os.Stdout, "#   %s", line)
 		}
 	}
+	debug.SetGCPercent(400) // the load's own garbage collection would show in the delays
 	f := newFigures()
-	if err := benchLinks(ctx, c, f, logger); err != nil {
-		return fmt.Errorf("links: %w", err)
+	if c.Only != "media" {
+		if err := benchLinks(ctx, c, f, logger); err != nil {
+			return fmt.Errorf("links: %w", err)
+		}
 	}
-	if err := benchMedia(ctx, c, f, logger); err != nil {
-		return fmt.Errorf("media: %w", err)
+	if c.Only == "media" {
+		pinSelf(ctx)
+	}
+	if c.Only != "links" {
+		if err := benchMedia(ctx, c, f, logger); err != nil {
+			return fmt.Errorf("media: %w", err)
+		}
 	}
 	return f.write(c.JSON)
 }
@@ -108,11 +157,17 @@ func newServer(ctx context.Context, c benchConfig) (*server, error) {
 	return s, err
 }
 
-// start runs the server on one processor.
-func (s *server) start(ctx context.Context) error {
+// start runs the server, on one processor when it is measured.
+func (s *server) start(ctx context.Context, measured bool) error {
 	c, dir := s.conf, s.dir
-	cmd := exec.CommandContext(ctx, c.Heyi, "serve", "--config", c.Config, "--data", dir) //nolint:gosec // the program under test, named by the caller
-	cmd.Env = append(os.Environ(), "HEYI_HTTP_LISTEN=127.0.0.1:"+strconv.Itoa(s.port), "HEYI_MEDIA_LISTEN_UDP=127.0.0.1:"+strconv.Itoa(s.udp), "GOMAXPROCS=1")
+	argv := []string{c.Heyi, "serve", "--config", c.Config, "--data", dir}
+	var one []string
+	if measured {
+		argv, one = onCore(serverCore, argv...), []string{"GOMAXPROCS=1"}
+	}
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // the program under test, named by the caller
+	cmd.Env = append(os.Environ(), "HEYI_HTTP_LISTEN=127.0.0.1:"+strconv.Itoa(s.port), "HEYI_MEDIA_LISTEN_UDP=127.0.0.1:"+strconv.Itoa(s.udp))
+	cmd.Env = append(cmd.Env, one...)
 	log, err := os.Create(filepath.Join(dir, "server.log")) //nolint:gosec // our own scratch folder
 	if err != nil {
 		return fmt.Errorf("scratch: %w", err)
@@ -168,21 +223,56 @@ func rss(pid int) (float64, error) {
 	return 0, fmt.Errorf("memory of %d: no VmRSS", pid)
 }
 
-// cpu returns the user and system time a process has used.
+// cpu returns the time a process has used: all its threads, as the scheduler counts them (in nanoseconds, where
+// /proc/<pid>/stat counts in hundredths of a second).
 func cpu(pid int) (time.Duration, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	if err != nil || len(tasks) == 0 {
+		return 0, fmt.Errorf("cpu of %d: no threads (%w)", pid, err)
+	}
+	var sum int64
+	for _, t := range tasks {
+		b, err := os.ReadFile(t) //nolint:gosec // of a process we started
+		if err != nil {
+			return 0, fmt.Errorf("cpu of %d: %w", pid, err)
+		}
+		var ns int64
+		if _, err := fmt.Sscan(string(b), &ns); err != nil {
+			return 0, fmt.Errorf("cpu of %d: %w", pid, err)
+		}
+		sum += ns
+	}
+	return time.Duration(sum), nil
+}
+
+// startChild starts this program again as one of its own servers and returns the address that it prints.
+func startChild(ctx context.Context, what string) (*exec.Cmd, string, error) {
+	self, err := os.Executable()
 	if err != nil {
-		return 0, fmt.Errorf("cpu of %d: %w", pid, err)
+		return nil, "", fmt.Errorf("own path: %w", err)
 	}
-	_, rest, ok := strings.Cut(string(b), ") ")
-	f := strings.Fields(rest)
-	if !ok || len(f) < 13 {
-		return 0, fmt.Errorf("cpu of %d: unreadable", pid)
+	argv := onCore(serverCore, self, what)
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)     //nolint:gosec // our own program
+	cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "GOGC=25") // as heyi sets it for itself
+	cmd.Stderr = os.Stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 10 * time.Second
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, "", fmt.Errorf("%s: %w", what, err)
 	}
-	u, err1 := strconv.ParseInt(f[11], 10, 64)
-	s, err2 := strconv.ParseInt(f[12], 10, 64)
-	if err := errors.Join(err1, err2); err != nil {
-		return 0, fmt.Errorf("cpu of %d: %w", pid, err)
+	if err := cmd.Start(); err != nil {
+		return nil, "", fmt.Errorf("%s: %w", what, err)
 	}
-	return time.Duration(u+s) * (time.Second / 100), nil // USER_HZ is 100 on Linux
+	addr, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		stopChild(cmd)
+		return nil, "", fmt.Errorf("%s did not start: %w", what, err)
+	}
+	return cmd, strings.TrimSpace(addr), nil
+}
+
+func stopChild(cmd *exec.Cmd) {
+	_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended already
+	_ = cmd.Wait()                          // it was ended by our signal
 }

@@ -9,28 +9,54 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/gorilla/websocket"
+
 	"heyi/gateway/wire"
 )
 
-// benchLinks opens as many signed links as the descriptor limit allows and measures connects per second and memory
-// per link, idle and after every link has sent and received traffic.
-func benchLinks(ctx context.Context, c benchConfig, f *figures, logger *slog.Logger) (err error) {
+// Traffic of the link bench.
+const (
+	warmPerSecond = 5000 // messages of the first round, which is not measured
+	pingPerSecond = 2000 // round trips of the measured round
+
+	linkCalm = 6 * time.Second // after the last connect: the server has given back what the wave took
+)
+
+// benchLinks opens as many signed links as the descriptor limit allows and measures connects per second, round trips
+// and memory per link, idle and after every link has sent and received traffic; then the same number of links to a
+// bare echo server as a yardstick.
+func benchLinks(ctx context.Context, c benchConfig, f *figures, logger *slog.Logger) error {
+	if err := benchOwnLinks(ctx, c, f, logger); err != nil {
+		return err
+	}
+	if err := benchBareLinks(ctx, c, f); err != nil {
+		return fmt.Errorf("yardstick: %w", err)
+	}
+	f.put("link_connects_ratio_to_bare", f.value["connects_per_core_second"]/f.value["link_bare_connects_per_core_second"], "x")
+	f.put("link_memory_ratio_to_bare", f.value["link_memory_after_traffic"]/f.value["link_bare_memory_after_traffic"], "x")
+	return nil
+}
+
+func benchOwnLinks(ctx context.Context, c benchConfig, f *figures, logger *slog.Logger) (err error) {
 	srv, err := newServer(ctx, c)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(srv.dir)) }()
-	logger.InfoContext(ctx, "enrolling", slog.Int("devices", c.Links))
+	start := time.Now()
 	fleet, err := enrolBench(ctx, srv, c.Links)
 	if err != nil {
 		return err
 	}
+	logger.InfoContext(ctx, "enrolled", slog.Int("devices", c.Links), slog.Duration("took", time.Since(start)))
+	pinSelf(ctx)
 	// a fresh process: its memory holds no trace of sign-in and enrolment
-	if err := srv.start(ctx); err != nil {
+	if err := srv.start(ctx, true); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, srv.stop()) }()
@@ -38,43 +64,45 @@ func benchLinks(ctx context.Context, c benchConfig, f *figures, logger *slog.Log
 	if err != nil {
 		return fmt.Errorf("the server did not start again: %w", err)
 	}
-	pid := srv.cmd.Process.Pid
-	if !pause(ctx, 2*time.Second) {
-		return ctx.Err()
+	b := linkBench{pid: srv.cmd.Process.Pid, n: c.Links, prefix: "", f: f}
+	b.open = func(ctx context.Context, i int) (*simLink, error) { return fleet[i].connect(ctx, demo.URL, "boot") }
+	b.tell = func(l *simLink) error {
+		return l.send(wire.Telemetry, 0, wire.TelemetryBody{CPU: .2, MemPct: 40, RTTMS: 30})
 	}
-	before, err := rss(pid)
+	b.ask = func(l *simLink) error {
+		if err := l.send(wire.Ping, l.sent, struct{}{}); err != nil {
+			return err
+		}
+		return l.awaitPong()
+	}
+	return b.run(ctx)
+}
+
+// benchBareLinks is the yardstick: gorilla as tuned as ours, with no protocol on it.
+func benchBareLinks(ctx context.Context, c benchConfig, f *figures) error {
+	cmd, addr, err := startChild(ctx, bareEchoCommand)
 	if err != nil {
 		return err
 	}
-	cpu0, err := cpu(pid)
-	if err != nil {
-		return err
+	defer stopChild(cmd)
+	msg := []byte(`{"v":1,"t":"telemetry","b":{"cpu":0.2,"mem_pct":40,"rtt_ms":30}}`)
+	echo := func(l *simLink) error {
+		if err := l.ws.WriteMessage(websocket.TextMessage, msg); err != nil {
+			return fmt.Errorf("echo: %w", err)
+		}
+		if _, _, err := l.ws.ReadMessage(); err != nil {
+			return fmt.Errorf("echo: %w", err)
+		}
+		return nil
 	}
-	links, took, err := connectAll(ctx, demo.URL, fleet)
-	if err != nil {
-		return err
-	}
-	defer closeAll(links)
-	cpu1, err := cpu(pid)
-	if err != nil {
-		return err
-	}
-	n := float64(len(links))
-	f.put("links", n, "links")
-	f.put("connects_per_second", n/took.Seconds(), "1/s")
-	f.put("connects_per_core_second", n/(cpu1-cpu0).Seconds(), "1/s")
-	if err := memory(f, "link_memory_idle", pid, before, n); err != nil {
-		return err
-	}
-	if err := traffic(ctx, links, f); err != nil {
-		return err
-	}
-	return memory(f, "link_memory_after_traffic", pid, before, n)
+	b := linkBench{pid: cmd.Process.Pid, n: c.Links, prefix: "link_bare_", f: f, tell: echo, ask: echo}
+	b.open = func(ctx context.Context, i int) (*simLink, error) { return dialLink(ctx, "http://"+addr, benchAddr(i)) }
+	return b.run(ctx)
 }
 
 // enrolBench gives n devices their identity in a first run of the server.
 func enrolBench(ctx context.Context, srv *server, n int) (fleet []*simDevice, err error) {
-	if err := srv.start(ctx); err != nil {
+	if err := srv.start(ctx, false); err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, srv.stop()) }()
@@ -87,15 +115,6 @@ func enrolBench(ctx context.Context, srv *server, n int) (fleet []*simDevice, er
 		return nil, err
 	}
 	return benchFleet(ctx, op, n)
-}
-
-func memory(f *figures, name string, pid int, before, n float64) error {
-	now, err := rss(pid)
-	if err != nil {
-		return err
-	}
-	f.put(name, (now-before)/n/1000, "kB")
-	return nil
 }
 
 func benchFleet(ctx context.Context, op *staffClient, n int) ([]*simDevice, error) {
@@ -112,101 +131,182 @@ func benchFleet(ctx context.Context, op *staffClient, n int) ([]*simDevice, erro
 		return nil, err
 	}
 	for i, d := range fleet {
-		d.src = net.IPv4(127, 1, byte(i/200), byte(1+i%200)) // spread over addresses as villages are
+		d.src = benchAddr(i)
 	}
 	return fleet, importDevices(ctx, op, fleet)
 }
 
-// connectAll opens every link with 64 callers at once and returns them with the time it took.
-func connectAll(ctx context.Context, base string, fleet []*simDevice) ([]*simLink, time.Duration, error) {
-	links := make([]*simLink, len(fleet))
-	var (
-		next  atomic.Int64
-		wg    sync.WaitGroup
-		mu    sync.Mutex
-		first error
-	)
-	start := time.Now()
+// benchAddr spreads links over addresses, as villages are.
+func benchAddr(i int) net.IP { return net.IPv4(127, 1, byte(i/200), byte(1+i%200)) }
+
+// linkBench measures n links to one server process.
+type linkBench struct {
+	pid    int
+	n      int
+	prefix string // of the names of the figures
+	f      *figures
+	open   func(ctx context.Context, i int) (*simLink, error)
+	tell   func(l *simLink) error // one message
+	ask    func(l *simLink) error // one round trip
+
+	links []*simLink
+}
+
+func (b *linkBench) run(ctx context.Context) error {
+	if !pause(ctx, 2*time.Second) { // the server's own start is over
+		return ctx.Err()
+	}
+	if err := b.f.load(b.name("link_load_1m")); err != nil {
+		return err
+	}
+	before, err := rss(b.pid)
+	if err != nil {
+		return err
+	}
+	b.links = make([]*simLink, b.n)
+	defer b.close()
+	if err := b.connects(ctx); err != nil {
+		return err
+	}
+	b.f.put(b.name("links"), float64(b.n), "links")
+	if !pause(ctx, linkCalm) {
+		return ctx.Err()
+	}
+	if err := b.memory("link_memory_idle", before); err != nil {
+		return err
+	}
+	if err := b.traffic(ctx); err != nil {
+		return err
+	}
+	return b.memory("link_memory_after_traffic", before)
+}
+
+// name puts the prefix in the place of "link_".
+func (b *linkBench) name(s string) string {
+	if b.prefix == "" {
+		return s
+	}
+	return b.prefix + strings.TrimPrefix(s, "link_")
+}
+
+func (b *linkBench) memory(name string, before float64) error {
+	now, err := rss(b.pid)
+	if err != nil {
+		return err
+	}
+	b.f.put(b.name(name), (now-before)/float64(b.n)/1000, "kB")
+	return nil
+}
+
+// connects opens the links in six parts and puts the medians of all but the first, which warms the server up.
+func (b *linkBench) connects(ctx context.Context) error {
+	const parts = 6
+	var perSecond, perCore []float64
+	for part := range parts {
+		from, to := b.n*part/parts, b.n*(part+1)/parts
+		cpu0, err := cpu(b.pid)
+		if err != nil {
+			return err
+		}
+		start := time.Now()
+		if err := b.connect(ctx, from, to); err != nil {
+			return err
+		}
+		took := time.Since(start)
+		cpu1, err := cpu(b.pid)
+		if err != nil {
+			return err
+		}
+		if n := float64(to - from); part > 0 {
+			perSecond = append(perSecond, n/took.Seconds())
+			perCore = append(perCore, n/(cpu1-cpu0).Seconds())
+		}
+	}
+	b.f.put(b.name("connects_per_second"), quantile(perSecond, .5), "1/s")
+	b.f.put(b.name("connects_per_core_second"), quantile(perCore, .5), "1/s")
+	return nil
+}
+
+// connect opens the links from..to with 64 callers at once.
+func (b *linkBench) connect(ctx context.Context, from, to int) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var next atomic.Int64
+	next.Store(int64(from))
+	var wg sync.WaitGroup
 	for range 64 {
 		wg.Go(func() {
-			for {
+			for ctx.Err() == nil {
 				i := int(next.Add(1)) - 1
-				if i >= len(fleet) || ctx.Err() != nil {
+				if i >= to {
 					return
 				}
-				l, err := fleet[i].connect(ctx, base, "boot")
+				l, err := b.open(ctx, i)
 				if err != nil {
-					mu.Lock()
-					if first == nil {
-						first = fmt.Errorf("link %d: %w", i, err)
-					}
-					mu.Unlock()
+					cancel(fmt.Errorf("link %d: %w", i, err))
 					return
 				}
-				links[i] = l
+				b.links[i] = l
 			}
 		})
 	}
 	wg.Wait()
-	took := time.Since(start)
-	if first != nil {
-		closeAll(links)
-		return nil, 0, first
-	}
-	return links, took, ctx.Err()
+	return context.Cause(ctx)
 }
 
-func closeAll(links []*simLink) {
-	for _, l := range links {
+func (b *linkBench) close() {
+	for _, l := range b.links {
 		if l != nil {
 			_ = l.ws.Close()
 		}
 	}
 }
 
-// traffic lets every link send telemetry three times and ask ping twice; the round trip of the pings is measured at
-// about 2,000 messages a second over all links.
-func traffic(ctx context.Context, links []*simLink, f *figures) error {
-	const perSecond = 2000
+// traffic lets every link send one message, then two round trips; the second is measured.
+func (b *linkBench) traffic(ctx context.Context) error {
+	if err := b.round(ctx, warmPerSecond, b.tell); err != nil {
+		return err
+	}
+	if err := b.round(ctx, pingPerSecond, b.ask); err != nil {
+		return err
+	}
 	var rtt []float64
-	tick := time.NewTicker(time.Second / perSecond * 20)
+	err := b.round(ctx, pingPerSecond, func(l *simLink) error {
+		start := time.Now()
+		err := b.ask(l)
+		rtt = append(rtt, float64(time.Since(start).Microseconds())/1000)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	b.f.put(b.name("link_rtt_p50"), quantile(rtt, .5), "ms")
+	b.f.put(b.name("link_rtt_p99"), quantile(rtt, .99), "ms")
+	return nil
+}
+
+// round does something with every link, in small groups at the given pace.
+func (b *linkBench) round(ctx context.Context, perSecond int, do func(l *simLink) error) error {
+	const group = 20
+	tick := time.NewTicker(time.Second * group / time.Duration(perSecond))
 	defer tick.Stop()
-	for round := range 5 {
-		for from := 0; from < len(links); from += 20 {
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-tick.C:
-			}
-			for _, l := range links[from:min(from+20, len(links))] {
-				if round%2 == 0 {
-					if err := l.send(wire.Telemetry, 0, wire.TelemetryBody{CPU: .2, MemPct: 40, RTTMS: 30}); err != nil {
-						return err
-					}
-					continue
-				}
-				start := time.Now()
-				if err := l.send(wire.Ping, uint64(round+1), struct{}{}); err != nil {
-					return err
-				}
-				if err := l.awaitPong(); err != nil {
-					return err
-				}
-				rtt = append(rtt, float64(time.Since(start).Microseconds())/1000)
+	for from := 0; from < len(b.links); from += group {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+		for _, l := range b.links[from:min(from+group, len(b.links))] {
+			if err := do(l); err != nil {
+				return err
 			}
 		}
 	}
-	p50, p99 := quantile(rtt, .5), quantile(rtt, .99)
-	f.put("link_rtt_p50", p50, "ms")
-	f.put("link_rtt_p99", p99, "ms")
 	return nil
 }
 
 // awaitPong reads frames until a pong comes; the caller is the link's only reader.
 func (l *simLink) awaitPong() error {
-	if err := l.ws.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
-		return fmt.Errorf("deadline: %w", err)
-	}
 	for {
 		_, raw, err := l.ws.ReadMessage()
 		if err != nil {

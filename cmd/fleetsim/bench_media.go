@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -10,14 +9,12 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"os"
-	"os/exec"
-	"strings"
 	"sync"
-	"syscall"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
+	"github.com/pion/webrtc/v3"
 
 	"heyi/internal/ident"
 	"heyi/media"
@@ -29,85 +26,102 @@ type benchRoom struct {
 	peers []*peer
 }
 
+// Windows of the media bench: Heyi and the yardstick take turns, so that both see the same machine.
+const (
+	mediaWindows = 5
+	mediaWindow  = 4 * time.Second
+	mediaSettle  = time.Second // after a turn: its first packets and keyframes are not measured
+)
+
 // benchMedia measures the engine in a process of its own: rooms of three, everybody sends 1.44 Mbit/s VP8 and Opus
-// and sees both others.
-func benchMedia(ctx context.Context, c benchConfig, f *figures, logger *slog.Logger) (err error) {
+// and sees both others; a bare forwarder does the same in turns.
+func benchMedia(ctx context.Context, c benchConfig, f *figures, logger *slog.Logger) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	sfu, base, err := startSFU(ctx)
-	if err != nil {
+	if err := f.load("media_load_1m"); err != nil {
 		return err
 	}
-	defer func() {
-		_ = sfu.Process.Signal(syscall.SIGTERM)
-		_ = sfu.Wait()
-	}()
-	pid := sfu.Process.Pid
-	before, err := rss(pid)
-	if err != nil {
-		return err
+	benches := []*mediaBench{{command: sfuCommand, prefix: "media_"}, {command: bareSFUCommand, prefix: "media_bare_"}}
+	for _, b := range benches {
+		end, err := b.start(ctx, c.Rooms)
+		if err != nil {
+			return fmt.Errorf("%s: %w", b.command, err)
+		}
+		defer end()
 	}
-	b := &mediaBench{base: base}
-	if b.late, err = newPeerAPIs(2); err != nil {
-		return err
+	logger.InfoContext(ctx, "rooms are up", slog.Int("rooms", c.Rooms))
+	for range mediaWindows {
+		for _, b := range benches {
+			if err := b.window(ctx); err != nil {
+				return fmt.Errorf("%s: %w", b.command, err)
+			}
+		}
 	}
-	defer b.wg.Wait()
-	defer cancel()
-	for range c.Rooms {
-		if err := b.addRoom(ctx); err != nil {
+	f.put("media_rooms", float64(c.Rooms), "rooms")
+	for _, b := range benches {
+		if err := b.put(f); err != nil {
 			return err
 		}
 	}
-	logger.InfoContext(ctx, "rooms are up", slog.Int("rooms", len(b.rooms)))
-	if !pause(ctx, 3*time.Second) {
-		return ctx.Err()
+	f.put("media_cpu_ratio_to_bare", f.value["media_cpu_per_forwarded_packet"]/f.value["media_bare_cpu_per_forwarded_packet"], "x")
+	for _, b := range benches {
+		if err := b.lateJoiner(ctx, f); err != nil {
+			return fmt.Errorf("%s: %w", b.command, err)
+		}
 	}
-	if err := b.forwarding(ctx, pid, f); err != nil {
-		return err
-	}
-	now, err := rss(pid)
-	if err != nil {
-		return err
-	}
-	f.put("media_rooms", float64(c.Rooms), "rooms")
-	f.put("media_memory_per_room", (now-before)/float64(c.Rooms)/1e6, "MB")
-	return b.lateJoiner(ctx, f)
+	cancel()
+	return nil
 }
 
-// startSFU starts this program again as the engine process.
-func startSFU(ctx context.Context) (*exec.Cmd, string, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, "", fmt.Errorf("own path: %w", err)
-	}
-	cmd := exec.CommandContext(ctx, self, sfuCommand) //nolint:gosec // our own program
-	cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "GOGC=400")
-	cmd.Stderr = os.Stderr
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = 10 * time.Second
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, "", fmt.Errorf("engine process: %w", err)
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, "", fmt.Errorf("engine process: %w", err)
-	}
-	addr, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		_ = cmd.Process.Kill()
-		return nil, "", fmt.Errorf("engine process did not start: %w", err)
-	}
-	return cmd, strings.TrimSpace(addr), nil
-}
-
+// mediaBench is the load of one engine process.
 type mediaBench struct {
-	base  string
-	rooms []*benchRoom
-	late  []*peer // templates that hold an API
-	wg    sync.WaitGroup
-	mu    sync.Mutex
-	delay []float64 // ms
-	count bool
+	command string
+	prefix  string // of the names of the figures
+
+	base   string
+	pid    int
+	before float64 // resident bytes before the first room
+	rooms  []*benchRoom
+	late   []*peer // templates that hold an API
+	wg     sync.WaitGroup
+	talk   atomic.Bool // publishers send
+	count  atomic.Bool // delays are kept
+
+	mu        sync.Mutex
+	delay     []float64 // ms
+	per, rate []float64 // us a packet, packets a second, by window
+}
+
+// start starts the engine process and fills its rooms; end stops both.
+func (b *mediaBench) start(ctx context.Context, rooms int) (end func(), err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	cmd, base, err := startChild(ctx, b.command)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	end = func() {
+		cancel()
+		b.wg.Wait()
+		stopChild(cmd)
+	}
+	b.base, b.pid = base, cmd.Process.Pid
+	if b.late, err = newPeerAPIs(2); err == nil {
+		b.before, err = rss(b.pid)
+	}
+	for range rooms {
+		if err == nil {
+			err = b.addRoom(ctx)
+		}
+	}
+	if err == nil && !pause(ctx, 3*time.Second) {
+		err = ctx.Err()
+	}
+	if err != nil {
+		end()
+		return nil, err
+	}
+	return end, nil
 }
 
 func newPeerAPIs(n int) ([]*peer, error) {
@@ -124,11 +138,11 @@ func newPeerAPIs(n int) ([]*peer, error) {
 
 // note keeps one forwarding delay while counting is on.
 func (b *mediaBench) note(d time.Duration) {
-	b.mu.Lock()
-	if b.count {
+	if b.count.Load() {
+		b.mu.Lock()
 		b.delay = append(b.delay, float64(d.Microseconds())/1000)
+		b.mu.Unlock()
 	}
-	b.mu.Unlock()
 }
 
 func (b *mediaBench) addRoom(ctx context.Context) error {
@@ -147,7 +161,7 @@ func (b *mediaBench) addRoom(ctx context.Context) error {
 		return err
 	}
 	for i := range r.spec.Members {
-		p, err := b.join(ctx, r, i, synthetic)
+		p, err := b.join(ctx, r, i, b.source)
 		if err != nil {
 			return err
 		}
@@ -202,6 +216,11 @@ func (b *mediaBench) join(ctx context.Context, r *benchRoom, i int, src source) 
 	return p, nil
 }
 
+// source sends while it is this bench's turn.
+func (b *mediaBench) source(ctx context.Context, mic, cam *webrtc.TrackLocalStaticRTP, wantKey *atomic.Bool) {
+	synthetic(ctx, mic, cam, wantKey, &b.talk)
+}
+
 func (b *mediaBench) received() (n int64) {
 	for _, r := range b.rooms {
 		for _, p := range r.peers {
@@ -211,46 +230,60 @@ func (b *mediaBench) received() (n int64) {
 	return n
 }
 
-// forwarding measures CPU per forwarded packet over three windows of 5 s and takes the median.
-func (b *mediaBench) forwarding(ctx context.Context, pid int, f *figures) error {
-	b.mu.Lock()
-	b.count = true
-	b.mu.Unlock()
-	var per, rate []float64
-	for range 3 {
-		c0, err := cpu(pid)
-		if err != nil {
-			return err
-		}
-		n0, start := b.received(), time.Now()
-		if !pause(ctx, 5*time.Second) {
-			return ctx.Err()
-		}
-		c1, err := cpu(pid)
-		if err != nil {
-			return err
-		}
-		n := float64(b.received() - n0)
-		if n == 0 {
-			return errors.New("no packet was forwarded")
-		}
-		per = append(per, float64((c1-c0).Microseconds())/n)
-		rate = append(rate, n/time.Since(start).Seconds())
+// window lets the publishers send and measures CPU per forwarded packet.
+func (b *mediaBench) window(ctx context.Context) error {
+	b.talk.Store(true)
+	defer b.talk.Store(false)
+	if !pause(ctx, mediaSettle) {
+		return ctx.Err()
+	}
+	b.count.Store(true)
+	defer b.count.Store(false)
+	c0, err := cpu(b.pid)
+	if err != nil {
+		return err
+	}
+	n0, start := b.received(), time.Now()
+	if !pause(ctx, mediaWindow) {
+		return ctx.Err()
+	}
+	c1, err := cpu(b.pid)
+	if err != nil {
+		return err
+	}
+	n := float64(b.received() - n0)
+	if n == 0 {
+		return errors.New("no packet was forwarded")
+	}
+	b.per = append(b.per, float64((c1-c0).Nanoseconds())/1000/n)
+	b.rate = append(b.rate, n/time.Since(start).Seconds())
+	return nil
+}
+
+func (b *mediaBench) put(f *figures) error {
+	now, err := rss(b.pid)
+	if err != nil {
+		return err
 	}
 	b.mu.Lock()
-	b.count = false
 	delay := b.delay
 	b.mu.Unlock()
-	f.put("media_cpu_per_forwarded_packet", quantile(per, .5), "us")
-	f.put("media_forwarded_packets_per_second", quantile(rate, .5), "1/s")
-	f.put("media_delay_p50", quantile(delay, .5), "ms")
-	f.put("media_delay_p99", quantile(delay, .99), "ms")
+	f.put(b.prefix+"cpu_per_forwarded_packet", quantile(b.per, .5), "us")
+	f.put(b.prefix+"forwarded_packets_per_second", quantile(b.rate, .5), "1/s")
+	f.put(b.prefix+"delay_p50", quantile(delay, .5), "ms")
+	f.put(b.prefix+"delay_p99", quantile(delay, .99), "ms")
+	f.put(b.prefix+"memory_per_room", (now-b.before)/float64(len(b.rooms))/1e6, "MB")
 	return nil
 }
 
 // lateJoiner lets one member of each room leave and come again, twice, and measures from the dial of the media line
 // to the first video packet.
 func (b *mediaBench) lateJoiner(ctx context.Context, f *figures) error {
+	b.talk.Store(true)
+	defer b.talk.Store(false)
+	if !pause(ctx, mediaSettle) {
+		return ctx.Err()
+	}
 	var took []float64
 	for range 2 {
 		for _, r := range b.rooms {
@@ -264,7 +297,7 @@ func (b *mediaBench) lateJoiner(ctx context.Context, f *figures) error {
 				return ctx.Err()
 			}
 			start := time.Now()
-			p, err := b.join(ctx, r, 2, synthetic)
+			p, err := b.join(ctx, r, 2, b.source)
 			if err != nil {
 				return err
 			}
@@ -279,7 +312,7 @@ func (b *mediaBench) lateJoiner(ctx context.Context, f *figures) error {
 			r.peers[2] = p
 		}
 	}
-	f.put("media_late_joiner_first_video_p50", quantile(took, .5), "ms")
-	f.put("media_late_joiner_first_video_p90", quantile(took, .9), "ms")
+	f.put(b.prefix+"late_joiner_first_video_p50", quantile(took, .5), "ms")
+	f.put(b.prefix+"late_joiner_first_video_p90", quantile(took, .9), "ms")
 	return nil
 }

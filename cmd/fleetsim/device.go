@@ -120,18 +120,31 @@ var errRefused = errors.New("refused before upgrade")
 
 // connect dials, answers the challenge with a signature and waits for the welcome.
 func (d *simDevice) connect(ctx context.Context, base, why string) (*simLink, error) {
+	l, err := dialLink(ctx, base+"/ws/v1", d.src)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.handshake(l, why); err != nil {
+		_ = l.ws.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// dialLink opens a websocket from a source address, nil: any.
+func dialLink(ctx context.Context, url string, src net.IP) (*simLink, error) {
 	dialer := websocket.Dialer{
 		Subprotocols: []string{wire.Subprotocol}, HandshakeTimeout: 30 * time.Second, ReadBufferSize: 1024, WriteBufferSize: 1024,
 		TLSClientConfig: insecure().TLSClientConfig,
 		NetDialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			nd := net.Dialer{}
-			if d.src != nil {
-				nd.LocalAddr = &net.TCPAddr{IP: d.src}
+			if src != nil {
+				nd.LocalAddr = &net.TCPAddr{IP: src}
 			}
 			return nd.DialContext(ctx, network, addr)
 		},
 	}
-	ws, res, err := dialer.DialContext(ctx, "ws"+strings.TrimPrefix(base, "http")+"/ws/v1", nil)
+	ws, res, err := dialer.DialContext(ctx, "ws"+strings.TrimPrefix(url, "http"), nil)
 	if err != nil {
 		if res != nil {
 			_ = res.Body.Close()
@@ -139,12 +152,7 @@ func (d *simDevice) connect(ctx context.Context, base, why string) (*simLink, er
 		}
 		return nil, fmt.Errorf("dial: %w", err)
 	}
-	l := &simLink{ws: ws}
-	if err := d.handshake(l, why); err != nil {
-		_ = ws.Close()
-		return nil, err
-	}
-	return l, nil
+	return &simLink{ws: ws}, nil
 }
 
 func (d *simDevice) handshake(l *simLink, why string) error {

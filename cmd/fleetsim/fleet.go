@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -152,58 +153,60 @@ func enrolFleet(ctx context.Context, op *staffClient, fleet []*simDevice, keep s
 	return nil
 }
 
-// importDevices registers the fingerprints and collects the credentials, eight claims at a time.
+// importDevices registers the fingerprints and collects the credentials: claims of what is imported already run beside
+// the import of the next part, so that the server's group commits are shared.
 func importDevices(ctx context.Context, op *staffClient, fleet []*simDevice) error {
-	for len(fleet) > 0 {
-		part := fleet[:min(len(fleet), 500)]
-		fleet = fleet[len(part):]
-		var csv strings.Builder
-		csv.WriteString(importHead)
-		for _, d := range part {
-			csv.WriteString(d.csv() + "\n")
-		}
-		var res struct {
-			Results []struct {
-				Line int    `json:"line"`
-				OK   bool   `json:"ok"`
-				Code string `json:"code"`
-			} `json:"results"`
-		}
-		if err := op.call(ctx, http.MethodPost, "/api/v1/devices/import", csv.String(), &res); err != nil {
-			return err
-		}
-		for _, r := range res.Results {
-			if !r.OK && r.Code != "device.serial_taken" {
-				return fmt.Errorf("import line %d: %s", r.Line, r.Code)
-			}
-		}
-		if err := claimAll(ctx, op, part); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func claimAll(ctx context.Context, op *staffClient, part []*simDevice) error {
-	var (
-		wg    sync.WaitGroup
-		mu    sync.Mutex
-		first error
-		slots = make(chan struct{}, 8)
-	)
-	for _, d := range part {
-		slots <- struct{}{}
+	const importPart, claimers = 500, 48
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	ready := make(chan *simDevice, importPart)
+	var wg sync.WaitGroup
+	for range claimers {
 		wg.Go(func() {
-			defer func() { <-slots }()
-			if err := d.enrol(ctx, op); err != nil {
-				mu.Lock()
-				if first == nil {
-					first = err
+			for d := range ready {
+				if ctx.Err() != nil {
+					continue // another one failed: the importer must not wait for us
 				}
-				mu.Unlock()
+				if err := d.enrol(ctx, op); err != nil {
+					cancel(err)
+				}
 			}
 		})
 	}
+	for part := range slices.Chunk(fleet, importPart) {
+		if err := importPartOf(ctx, op, part); err != nil {
+			cancel(err)
+			break
+		}
+		for _, d := range part {
+			ready <- d
+		}
+	}
+	close(ready)
 	wg.Wait()
-	return first
+	return context.Cause(ctx)
+}
+
+func importPartOf(ctx context.Context, op *staffClient, part []*simDevice) error {
+	var csv strings.Builder
+	csv.WriteString(importHead)
+	for _, d := range part {
+		csv.WriteString(d.csv() + "\n")
+	}
+	var res struct {
+		Results []struct {
+			Line int    `json:"line"`
+			OK   bool   `json:"ok"`
+			Code string `json:"code"`
+		} `json:"results"`
+	}
+	if err := op.call(ctx, http.MethodPost, "/api/v1/devices/import", csv.String(), &res); err != nil {
+		return err
+	}
+	for _, r := range res.Results {
+		if !r.OK && r.Code != "device.serial_taken" {
+			return fmt.Errorf("import line %d: %s", r.Line, r.Code)
+		}
+	}
+	return nil
 }

@@ -49,6 +49,7 @@ func run(ctx context.Context, args []string) error {
 		fs.StringVar(&c.Heyi, "heyi", "build/heyi", "the program to measure")
 		fs.StringVar(&c.Config, "config", "configs/bench.yaml", "its configuration")
 		fs.StringVar(&c.JSON, "json", "build/bench.json", "where the figures go as one flat JSON object")
+		fs.StringVar(&c.Only, "only", "", "links or media; empty = both")
 		fs.IntVar(&c.Links, "links", 0, "links; 0 = as many as the descriptor limit allows")
 		fs.IntVar(&c.Rooms, "rooms", 10, "rooms of three")
 		if err := fs.Parse(args[1:]); err != nil {
@@ -65,6 +66,10 @@ func run(ctx context.Context, args []string) error {
 		return runCall(ctx, c, logger)
 	case sfuCommand:
 		return runSFU(ctx, logger)
+	case bareSFUCommand:
+		return runBareSFU(ctx)
+	case bareEchoCommand:
+		return runBareEcho(ctx)
 	}
 	return fmt.Errorf("unknown command %q: run, bench, call", args[0])
 }

@@ -19,8 +19,8 @@ const (
 )
 
 // synthetic sends VP8-shaped packets at a fixed rate: valid descriptors and frame headers, so that an SFU finds its
-// keyframes, but no picture. Every packet carries the time it was sent.
-func synthetic(ctx context.Context, mic, cam *webrtc.TrackLocalStaticRTP, wantKey *atomic.Bool) {
+// keyframes, but no picture. Every packet carries the time it was sent. Nothing is sent while talk is off.
+func synthetic(ctx context.Context, mic, cam *webrtc.TrackLocalStaticRTP, wantKey, talk *atomic.Bool) {
 	tick := time.NewTicker(time.Second / (2 * synthFPS)) // 20 ms: an audio packet each, a frame every second one
 	defer tick.Stop()
 	var aseq, vseq uint16
@@ -33,6 +33,9 @@ func synthetic(ctx context.Context, mic, cam *webrtc.TrackLocalStaticRTP, wantKe
 			return
 		case <-tick.C:
 		}
+		if !talk.Load() {
+			continue
+		}
 		aseq++
 		ats += 960
 		if mic.WriteRTP(&rtp.Packet{Header: rtp.Header{Version: 2, SequenceNumber: aseq, Timestamp: ats, Marker: n == 0}, Payload: audio}) != nil {
@@ -43,7 +46,7 @@ func synthetic(ctx context.Context, mic, cam *webrtc.TrackLocalStaticRTP, wantKe
 		}
 		vts += 90000 / synthFPS
 		pid = (pid + 1) & 0x7fff
-		key := n == 0 || wantKey.Swap(false)
+		key := wantKey.Swap(false) || vseq == 0
 		for i := range synthPackets {
 			vseq++
 			vp8Header(video, i == 0, key, pid)

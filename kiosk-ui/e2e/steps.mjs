@@ -108,7 +108,8 @@ export async function take(desk, ms = 30_000) {
     const says = await text(desk);
     if (/正在叫对方/.test(says)) return true;
     if (/来人了/.test(says)) await desk.keyboard.press('F2');
-    else if (/我准备好了/.test(says)) await ready(desk);
+    // the button may go away under the click, because the seat became ready meanwhile: looked at again
+    else if (/我准备好了/.test(says)) await desk.click('.foot button:has-text("我准备好了")', { timeout: 1000 }).catch(() => undefined);
     return false;
   }, ms, 100);
 }

@@ -2,6 +2,7 @@ package rtc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -18,6 +19,7 @@ const (
 type udpConn struct {
 	*net.UDPConn
 	peers   map[netip.AddrPort]*net.UDPAddr // of the mux's single reading goroutine
+	read    reader                          // of the same goroutine
 	write   writer
 	dropped *atomic.Uint64
 }
@@ -40,7 +42,7 @@ func listenUDP(addr string, dropped *atomic.Uint64) (*udpConn, error) {
 	_ = conn.SetReadBuffer(socketBuffer)  // best effort: the kernel's limit wins
 	_ = conn.SetWriteBuffer(socketBuffer) // as above
 	u := &udpConn{UDPConn: conn, peers: map[netip.AddrPort]*net.UDPAddr{}, dropped: dropped}
-	if err := u.write.init(conn); err != nil {
+	if err := errors.Join(u.read.init(conn), u.write.init(conn)); err != nil {
 		_ = conn.Close()
 		return nil, err
 	}
@@ -49,7 +51,7 @@ func listenUDP(addr string, dropped *atomic.Uint64) (*udpConn, error) {
 
 // ReadFrom implements net.PacketConn.
 func (u *udpConn) ReadFrom(b []byte) (int, net.Addr, error) {
-	n, from, err := u.ReadFromUDPAddrPort(b)
+	n, from, err := u.read.from(b)
 	if err != nil {
 		return n, nil, err
 	}
@@ -58,7 +60,7 @@ func (u *udpConn) ReadFrom(b []byte) (int, net.Addr, error) {
 		if len(u.peers) >= maxPeers {
 			clear(u.peers)
 		}
-		peer = net.UDPAddrFromAddrPort(netip.AddrPortFrom(from.Addr().Unmap(), from.Port()))
+		peer = net.UDPAddrFromAddrPort(from)
 		u.peers[from] = peer
 	}
 	return n, peer, nil

@@ -25,6 +25,7 @@ export type Work = {
   wrapUp: (sessionId: string) => Promise<ApiError | null>;
 };
 
+const SEAT_TRIES = 10;
 const quiet = new Set(['pong', 'link_config', 'going_away']);
 
 /**
@@ -107,8 +108,16 @@ export function useWork(staff: Staff, onTrouble: (e: ApiError) => void, onOfferE
     setSeat: async (state, reason) => {
       await tell(
         command('seat', async () => {
-          await staff.api.post('/seat', reason ? { state, reason } : { state });
-          return undefined;
+          // the line may just be coming back (a restarted server): the wish waits for it
+          for (let tries = 0; ; tries++) {
+            try {
+              await staff.api.post('/seat', reason ? { state, reason } : { state });
+              return undefined;
+            } catch (e) {
+              if (asApiError(e).code !== 'seat.no_link' || tries >= SEAT_TRIES) throw e;
+              await new Promise((r) => setTimeout(r, 1000));
+            }
+          }
         }),
       );
     },
