@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"net"
 	"slices"
 	"sync"
@@ -393,6 +394,22 @@ func counted(n, ts uint32, key bool) *rtp.Packet {
 	return &rtp.Packet{Header: rtp.Header{Version: 2, SequenceNumber: uint16(n), Timestamp: ts, Marker: true}, Payload: payload}
 }
 
+// condition tells how far the client's connections are, for a test that failed.
+func (c *client) condition() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := ""
+	for name, pc := range map[string]*webrtc.PeerConnection{"pub": c.pub, "sub": c.sub} {
+		if pc != nil {
+			out += fmt.Sprintf("%s %s, ICE %s, signalling %s; ", name, pc.ConnectionState(), pc.ICEConnectionState(), pc.SignalingState())
+		}
+	}
+	for _, o := range c.log {
+		out += " " + o.T.String()
+	}
+	return out
+}
+
 // until waits for a condition on the client's state.
 func (c *client) until(what string, ok func() bool) {
 	c.t.Helper()
@@ -407,7 +424,7 @@ func (c *client) until(what string, ok func() bool) {
 		select {
 		case <-change:
 		case <-limit:
-			c.t.Fatalf("%s/%s: never %s", c.ticket.Participant, c.ticket.Kind, what)
+			c.t.Fatalf("%s/%s: never %s\n%s", c.ticket.Participant, c.ticket.Kind, what, c.condition())
 		}
 	}
 }
