@@ -45,8 +45,8 @@ type roomReady struct {
 	} `json:"rtc"`
 }
 
-// runCall is a mediator with prepared media: it sits down, takes what is offered, stays in the call until ctx ends
-// and then ends the call and its form. It reports each step on stdout.
+// runCall is a mediator with prepared media: it sits down, takes what is offered and stays in the call until the call
+// is ended at the desk or ctx ends; it hands in the form of a call that was ended. Each step is logged.
 func runCall(ctx context.Context, c callConfig, logger *slog.Logger) error {
 	demo, err := waitDemo(ctx, c.DemoFile)
 	if err != nil {

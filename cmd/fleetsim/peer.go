@@ -159,7 +159,7 @@ func (p *peer) handle(f *wire.Frame) error {
 	return nil
 }
 
-// answer follows an offer of the server for the sub connection.
+// answer follows an offer of the server for the sub connection. The server is ICE-lite: it needs no candidates of ours.
 func (p *peer) answer(b wire.RTCSDPBody) error {
 	p.mu.Lock()
 	pc := p.sub
@@ -181,11 +181,9 @@ func (p *peer) answer(b wire.RTCSDPBody) error {
 	if err != nil {
 		return fmt.Errorf("sub answer: %w", err)
 	}
-	gathered := webrtc.GatheringCompletePromise(pc)
 	if err := pc.SetLocalDescription(ans); err != nil {
 		return fmt.Errorf("sub answer: %w", err)
 	}
-	<-gathered
 	return p.send(wire.RTCAnswer, wire.RTCSDPBody{PC: "sub", Gen: b.Gen, SDP: pc.LocalDescription().SDP})
 }
 
@@ -240,11 +238,9 @@ func (p *peer) publish(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("pub offer: %w", err)
 	}
-	gathered := webrtc.GatheringCompletePromise(pc)
 	if err := pc.SetLocalDescription(offer); err != nil {
 		return fmt.Errorf("pub offer: %w", err)
 	}
-	<-gathered
 	up := make(chan struct{})
 	var once sync.Once
 	pc.OnConnectionStateChange(func(s webrtc.PeerConnectionState) {

@@ -103,11 +103,10 @@ func (s *session) newPub(gen int) (*pub, error) {
 	}
 	in.pc.Store(pc)
 	p := &pub{s: s, gen: gen, pc: pc, ingest: in, owned: map[*sfu.Track]uint32{}}
-	pc.OnConnectionStateChange(func(webrtc.PeerConnectionState) {
-		s.r.post(func() { p.stateChanged() })
-	})
+	pc.OnConnectionStateChange(func(webrtc.PeerConnectionState) { s.r.post(func() { p.stateChanged() }) })
+	pc.OnICEConnectionStateChange(func(webrtc.ICEConnectionState) { s.r.post(func() { p.stateChanged() }) })
 	s.r.after(s.r.e.cfg.Handshake, func() {
-		if st := pc.ConnectionState(); s.pub == p && (st == webrtc.PeerConnectionStateNew || st == webrtc.PeerConnectionStateConnecting) {
+		if st := stateOf(pc); s.pub == p && (st == webrtc.PeerConnectionStateNew || st == webrtc.PeerConnectionStateConnecting) {
 			s.dropPub()
 		}
 	})
@@ -150,7 +149,7 @@ func (p *pub) stateChanged() {
 	if s.pub != p {
 		return
 	}
-	switch p.pc.ConnectionState() {
+	switch stateOf(p.pc) {
 	case webrtc.PeerConnectionStateConnected:
 		p.up = true
 	case webrtc.PeerConnectionStateDisconnected:

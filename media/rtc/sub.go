@@ -83,9 +83,8 @@ func (s *session) newSub() error {
 	s.subGen++
 	b := &sub{s: s, gen: s.subGen, pc: pc, downs: map[trackKey]*down{}, spare: map[*webrtc.RTPTransceiver]int{}, egress: eg}
 	s.sub = b
-	pc.OnConnectionStateChange(func(webrtc.PeerConnectionState) {
-		s.r.post(func() { b.stateChanged() })
-	})
+	pc.OnConnectionStateChange(func(webrtc.PeerConnectionState) { s.r.post(func() { b.stateChanged() }) })
+	pc.OnICEConnectionStateChange(func(webrtc.ICEConnectionState) { s.r.post(func() { b.stateChanged() }) })
 	if err := b.sync(); err != nil {
 		s.dropSub()
 		return err
@@ -233,7 +232,7 @@ func (s *session) answer(m wire.RTCSDPBody) error {
 	}
 	b.offered, b.answered = false, b.offerNo
 	s.r.after(s.r.e.cfg.Handshake, func() {
-		if s.sub == b && b.pc.ConnectionState() == webrtc.PeerConnectionStateConnecting {
+		if s.sub == b && stateOf(b.pc) == webrtc.PeerConnectionStateConnecting {
 			s.dropSub()
 			s.r.reconcile(s.r.now(), nil)
 		}
@@ -253,7 +252,7 @@ func (b *sub) stateChanged() {
 	if s.sub != b {
 		return
 	}
-	switch b.pc.ConnectionState() {
+	switch stateOf(b.pc) {
 	case webrtc.PeerConnectionStateConnected:
 		b.up = true
 	case webrtc.PeerConnectionStateDisconnected:
