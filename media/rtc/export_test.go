@@ -2,6 +2,8 @@ package rtc
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
 	"heyi/internal/ident"
 	"heyi/media"
@@ -28,4 +30,32 @@ func (e *Engine) Injector(ctx context.Context, id ident.RoomID, p ident.Particip
 		return nil
 	})
 	return rtp, ssrc
+}
+
+// Describe tells how far every connection of a room is, for a test that failed.
+func (e *Engine) Describe(id ident.RoomID) string {
+	r, err := e.room(id)
+	if err != nil {
+		return err.Error()
+	}
+	var b strings.Builder
+	err = r.do(context.Background(), func() error {
+		for _, s := range r.sessions {
+			fmt.Fprintf(&b, "%s/%s wanted %v, phase %+v", s.participant, s.kind, s.wanted, s.toldPhase)
+			if p := s.pub; p != nil {
+				fmt.Fprintf(&b, "; pub up %v kinds %d is %s: stored %s, ICE %s, DTLS %s", p.up, p.kinds, stateOf(p.pc),
+					p.pc.ConnectionState(), p.pc.ICEConnectionState(), p.pc.SCTP().Transport().State())
+			}
+			if p := s.sub; p != nil {
+				fmt.Fprintf(&b, "; sub up %v is %s: stored %s, ICE %s, DTLS %s", p.up, stateOf(p.pc),
+					p.pc.ConnectionState(), p.pc.ICEConnectionState(), p.pc.SCTP().Transport().State())
+			}
+			b.WriteString("\n")
+		}
+		return nil
+	})
+	if err != nil {
+		return err.Error()
+	}
+	return b.String()
 }
