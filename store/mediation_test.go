@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -263,6 +264,28 @@ func (h *house) situation(tv ident.DeviceID) flow.Situation {
 	h.t.Helper()
 	s, err := h.views.Situation(h.ctx(), tv, mediation.ActorDevice)
 	h.ok(err)
+	open, err := h.store.OpenAt(h.ctx(), tv)
+	h.ok(err)
+	want := map[string]string{}
+	if s.Visit != nil {
+		want["visit"] = string(s.Visit.ID)
+	}
+	if s.Ticket != nil {
+		want["ticket"] = string(s.Ticket.ID)
+	}
+	if s.Session != nil {
+		want["session"] = string(s.Session.ID)
+	}
+	got := map[string]string{}
+	for _, o := range open {
+		got[o.Type] = o.ID
+		if o.Ver != s.Ver {
+			h.t.Errorf("%s is open at version %d, the situation says %d", o.Type, o.Ver, s.Ver)
+		}
+	}
+	if !maps.Equal(got, want) {
+		h.t.Errorf("open at the terminal: %v, the situation shows %v", got, want)
+	}
 	return s
 }
 

@@ -72,6 +72,52 @@ func (s *Store) SituationFacts(ctx context.Context, device ident.DeviceID) (flow
 	return f, err
 }
 
+// OpenAt implements flow.ViewStore.
+func (s *Store) OpenAt(ctx context.Context, device ident.DeviceID) ([]flow.OpenItem, error) {
+	q := s.read(ctx)
+	var (
+		kind     devices.Kind
+		ver      int64
+		visit    ident.VisitID
+		openedAt int64
+	)
+	err := q.one(`SELECT device.kind, coalesce(situation.ver, 0), coalesce(visit.id, ''), coalesce(visit.opened_at, 0)
+		FROM device LEFT JOIN situation ON situation.device_id = device.id LEFT JOIN visit ON visit.device_id = device.id AND visit.closed_at = 0
+		WHERE device.id = $1`, []any{device}, &kind, &ver, &visit, &openedAt)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, fault.New(fault.NotFound, "device.not_found")
+	}
+	if err != nil {
+		return nil, err
+	}
+	var list []flow.OpenItem
+	if visit != "" {
+		ver = max(ver, openedAt)
+		list = append(list, flow.OpenItem{Type: "visit", ID: string(visit), Ver: ver})
+	}
+	who := holder(kind, device, visit)
+	if who == "" {
+		return list, nil
+	}
+	var (
+		id    string
+		state queue.State
+		sess  ident.SessionID
+	)
+	err = q.one(`SELECT id, state, session_id FROM ticket WHERE holder_key = $1 AND state IN `+openStates, []any{who}, &id, &state, &sess)
+	if errors.Is(err, sql.ErrNoRows) {
+		return list, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	list = append(list, flow.OpenItem{Type: "ticket", ID: id, Ver: ver})
+	if state == queue.Ringing || state == queue.Serving {
+		list = append(list, flow.OpenItem{Type: "session", ID: string(sess), Ver: ver})
+	}
+	return list, nil
+}
+
 // ratingWanted returns the last session of a holder that ended at a terminal in its open visit and was neither rated nor
 // skipped.
 func ratingWanted(q querier, device ident.DeviceID, who string, since int64) (*flow.RatingWantView, error) {

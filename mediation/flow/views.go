@@ -260,6 +260,9 @@ type Overview struct {
 type ViewStore interface {
 	// SituationFacts reads a terminal's facts. Errors: fault.NotFound "device.not_found".
 	SituationFacts(ctx context.Context, device ident.DeviceID) (Facts, error)
+	// OpenAt lists what is open at a terminal, each with the version of its situation; nothing else is read, because
+	// every connect of a device asks for it. Errors: fault.NotFound "device.not_found".
+	OpenAt(ctx context.Context, device ident.DeviceID) ([]OpenItem, error)
 	// DeskFacts reads a desk's facts; served counts from since on. Errors: fault.NotFound "staff.not_found".
 	DeskFacts(ctx context.Context, staff ident.StaffID, since int64) (DeskFacts, error)
 	// QueueRows lists the open tickets of a subtree in order.
@@ -471,21 +474,6 @@ type OpenItem struct {
 	Type string // visit, ticket, session, offer, seat
 	ID   string
 	Ver  int64
-}
-
-// OpenAt lists what is open at a terminal.
-func (s *Situation) OpenAt() []OpenItem {
-	var list []OpenItem
-	if s.Visit != nil {
-		list = append(list, OpenItem{"visit", string(s.Visit.ID), s.Ver})
-	}
-	if s.Ticket != nil {
-		list = append(list, OpenItem{"ticket", string(s.Ticket.ID), s.Ver})
-	}
-	if s.Session != nil {
-		list = append(list, OpenItem{"session", string(s.Session.ID), s.Ver})
-	}
-	return list
 }
 
 // OpenAt lists what is open at a desk.

@@ -16,7 +16,6 @@ import (
 	"heyi/gateway/rest"
 	"heyi/gateway/wire"
 	"heyi/internal/ident"
-	"heyi/mediation"
 	"heyi/mediation/flow"
 	"heyi/mediation/session"
 )
@@ -197,15 +196,11 @@ func (n *node) sync(ctx context.Context, c auth.Caller) ([]wire.SyncItem, error)
 	var open []flow.OpenItem
 	switch c.Kind {
 	case auth.Device, auth.Capture:
-		self := mediation.ActorDevice
-		if c.Kind == auth.Capture {
-			self = mediation.ActorCapture
-		}
-		s, err := n.views.Situation(ctx, c.DeviceID, self)
+		list, err := n.store.OpenAt(ctx, c.DeviceID)
 		if err != nil {
 			return nil, err //nolint:wrapcheck // a fault keeps its code
 		}
-		open = s.OpenAt()
+		open = list
 	case auth.Staff:
 		if !c.Has(auth.RolesOf(auth.TakeTickets)...) {
 			return nil, nil
