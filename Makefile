@@ -6,17 +6,20 @@ SHELL := /bin/bash
 BUILD := build
 UI := kiosk-ui
 GO ?= go
+TRIALS ?= 300
+SEED ?=
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+FONTS := $(BUILD)/fonts/NotoSansSC-Regular.ttf
 LDFLAGS := -s -w -X heyi/cmd/heyi/app.Version=$(VERSION)
 UI_SOURCES := $(shell find $(UI)/src $(UI)/locales $(UI)/tiles $(UI)/public $(UI)/scripts -type f 2>/dev/null) $(wildcard $(UI)/*.html $(UI)/*.ts $(UI)/*.json)
 
-.PHONY: help run warm test test-go test-race test-ui test-e2e lint bench ui bench-call clean deps-run deps-test screens
+.PHONY: help run warm fonts test test-go test-race test-ui test-e2e lint bench bench-store chaos-handoff ui bench-call clean deps-run deps-test screens
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
 run: deps-run ## set everything up and run the demo (TLS=1 for phones on the LAN, DATA=folder, FLEET=0 without simulated devices)
-	@$(MAKE) --no-print-directory -j2 ui warm
+	@$(MAKE) --no-print-directory -j2 ui warm fonts
 	@$(MAKE) --no-print-directory $(BUILD)/heyi $(BUILD)/fleetsim
 	@exec tools/run.sh
 
@@ -26,10 +29,10 @@ warm: # compiles Go while the screens are built; the stub page stands in for the
 test: deps-test lint test-ui test-go test-race test-e2e ## everything that must pass
 	@echo "all tests passed"
 
-test-go: $(BUILD)/pg ## Go tests on SQLite and on a real PostgreSQL started for them
+test-go: $(BUILD)/pg $(FONTS) ## Go tests on SQLite and on a real PostgreSQL started for them
 	$(BUILD)/pg -- $(GO) test -timeout 15m ./...
 
-test-race: $(BUILD)/pg ## the concurrent packages again, with the race detector
+test-race: $(BUILD)/pg $(FONTS) ## the concurrent packages again, with the race detector
 	$(BUILD)/pg -- $(GO) test -race -timeout 20m ./gateway/link/... ./internal/coord/... ./mediation/... ./media/sfu/... ./media/rtc/... ./store/...
 
 test-ui: ui ## screens: types, forbidden words, budgets, unit tests
@@ -42,14 +45,24 @@ lint: $(BUILD)/tools/golangci-lint ## static checks, zero findings
 	$(GO) vet ./...
 	$(BUILD)/tools/golangci-lint run --allow-parallel-runners
 
-bench: $(BUILD)/heyi $(BUILD)/fleetsim ## figures: links, connects, media; also build/bench.json
+bench: $(BUILD)/heyi $(BUILD)/fleetsim $(BUILD)/pg ## figures: links, connects, media, durable commands; also build/bench.json
 	$(BUILD)/fleetsim bench -heyi $(BUILD)/heyi -config configs/bench.yaml -json $(BUILD)/bench.json
+	@$(MAKE) --no-print-directory bench-store
+
+bench-store: $(BUILD)/fleetsim $(BUILD)/pg # durable commands of 64 callers beside a bare insert; adds to build/bench.json
+	$(BUILD)/pg -- $(GO) test ./store -run '^$$' -bench 'BenchmarkWrite/(sqlite|postgres)/^64$$/^(bare|command)$$' -benchtime 3s -count 3 -timeout 10m \
+	  | $(BUILD)/fleetsim store-figures -json $(BUILD)/bench.json
+
+chaos-handoff: $(BUILD)/pg $(FONTS) ## kill -9 between signature and receipt, TRIALS=300 times, on both databases (SEED= repeats a run)
+	HEYI_TEST_TRIALS=$(TRIALS) HEYI_TEST_SEED=$(SEED) $(BUILD)/pg -- $(GO) test ./store -count=1 -v -run '^TestHandoffChaos$$' -timeout 90m
 
 bench-call: ui $(BUILD)/heyi ## OK on the ring to the first decoded frame, five calls in Chromium, on a quiet machine
 	cd $(UI) && node e2e/run.mjs latency
 
 screens: ui $(BUILD)/heyi $(BUILD)/fleetsim ## photograph every screen at its real size into docs/screens
 	cd $(UI) && node e2e/screens.mjs
+
+fonts: $(FONTS) ## the Chinese fonts of papers, beside the program
 
 ui: $(BUILD)/ui.stamp ## build the screens into kiosk-ui/embed
 
@@ -68,13 +81,20 @@ $(UI)/node_modules/.stamp: $(UI)/package.json $(UI)/package-lock.json
 	cd $(UI) && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
+$(FONTS): tools/fonts/package.json tools/fonts/package-lock.json
+	@tools/deps.sh node
+	@mkdir -p $(BUILD)/fonts/npm && cp tools/fonts/package.json tools/fonts/package-lock.json $(BUILD)/fonts/npm/
+	cd $(BUILD)/fonts/npm && npm ci --no-audit --no-fund --loglevel=error
+	@cd $(BUILD)/fonts && from=npm/node_modules/@expo-google-fonts/noto-sans-sc && mv $$from/700Bold/NotoSansSC_700Bold.ttf NotoSansSC-Bold.ttf \
+	  && mv $$from/LICENSE_FONT LICENSE-NotoSansSC && mv $$from/400Regular/NotoSansSC_400Regular.ttf NotoSansSC-Regular.ttf && rm -r npm && touch NotoSansSC-Regular.ttf
+
 $(BUILD)/ui.stamp: $(UI)/node_modules/.stamp $(UI_SOURCES)
 	cd $(UI) && npm run --silent build
 	@mkdir -p $(BUILD) && touch $@
 
 GO_SOURCES := $(shell find . -name '*.go' -not -path './$(UI)/node_modules/*' -not -path './tools/*' 2>/dev/null)
 
-$(BUILD)/heyi: $(GO_SOURCES) go.mod $(BUILD)/ui.stamp $(wildcard store/migrations/*.sql) $(wildcard gateway/rest/openapi*)
+$(BUILD)/heyi: $(GO_SOURCES) go.mod $(BUILD)/ui.stamp $(wildcard store/migrations/*.sql) $(wildcard gateway/rest/openapi*) | $(FONTS)
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/heyi
 
 $(BUILD)/fleetsim: $(GO_SOURCES) go.mod

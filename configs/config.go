@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"reflect"
 	"strconv"
@@ -24,19 +25,24 @@ var Example []byte
 
 // Config is everything an operator may set. Durations are Go durations ("15s"), sizes are bytes.
 type Config struct {
-	Demo bool   `yaml:"demo"`
-	Data string `yaml:"data"`
+	Demo  bool     `yaml:"demo"`
+	Data  string   `yaml:"data"`
+	Roles []string `yaml:"roles"`
 
-	Node   Node   `yaml:"node"`
-	HTTP   HTTP   `yaml:"http"`
-	Store  Store  `yaml:"store"`
-	Link   Link   `yaml:"link"`
-	People People `yaml:"people"`
-	Fleet  Fleet  `yaml:"fleet"`
-	Queue  Queue  `yaml:"queue"`
-	Room   Room   `yaml:"room"`
-	Media  Media  `yaml:"media"`
-	Log    Log    `yaml:"log"`
+	Node    Node    `yaml:"node"`
+	HTTP    HTTP    `yaml:"http"`
+	Store   Store   `yaml:"store"`
+	Link    Link    `yaml:"link"`
+	People  People  `yaml:"people"`
+	Fleet   Fleet   `yaml:"fleet"`
+	Queue   Queue   `yaml:"queue"`
+	Room    Room    `yaml:"room"`
+	Media   Media   `yaml:"media"`
+	Texts   Texts   `yaml:"texts"`
+	PDF     PDF     `yaml:"pdf"`
+	Handoff Handoff `yaml:"handoff"`
+	Cases   Cases   `yaml:"cases"`
+	Log     Log     `yaml:"log"`
 }
 
 // Node names this process.
@@ -55,6 +61,7 @@ type HTTP struct {
 	Origins        []string      `yaml:"origins"`
 	TrustedProxies []string      `yaml:"trusted_proxies"`
 	BodyLimit      int           `yaml:"body_limit"`
+	UploadLimit    int           `yaml:"upload_limit"`
 	MetricsToken   string        `yaml:"metrics_token"`
 	DrainTimeout   time.Duration `yaml:"drain_timeout"`
 }
@@ -83,6 +90,9 @@ type Link struct {
 	Burst         int           `yaml:"burst"`
 	EpochBatch    int           `yaml:"epoch_batch"`
 	EpochInterval time.Duration `yaml:"epoch_interval"`
+	WantWithin    time.Duration `yaml:"want_within"`
+	AuthFails     int           `yaml:"auth_fails"`
+	AuthBlock     time.Duration `yaml:"auth_block"`
 }
 
 // People bounds sign-in.
@@ -105,6 +115,7 @@ type Fleet struct {
 	Grace        time.Duration `yaml:"grace"`
 	Sweep        time.Duration `yaml:"sweep"`
 	CredLife     time.Duration `yaml:"cred_life"`
+	EventsKept   int           `yaml:"events_kept"`
 }
 
 // Queue holds the promises of the waiting line.
@@ -136,6 +147,49 @@ type Media struct {
 	SpecSweep time.Duration `yaml:"spec_sweep"`
 }
 
+// Texts says how texts reach people's phones.
+type Texts struct {
+	Gateway string `yaml:"gateway"`
+	Token   string `yaml:"token"`
+}
+
+// PDF says in which fonts papers are set.
+type PDF struct {
+	Fonts []string `yaml:"fonts"`
+	Bold  string   `yaml:"bold"`
+}
+
+// Handoff says where finished packages go and with what they are sealed.
+type Handoff struct {
+	Target    string        `yaml:"target"`
+	CAFile    string        `yaml:"ca_file"`
+	DeadAfter time.Duration `yaml:"dead_after"`
+	Seal      string        `yaml:"seal"`
+}
+
+// Embedded is the Handoff.Target of this program's own case store.
+const Embedded = "embedded"
+
+// Cases says from whom the case store takes packages beside this program itself.
+type Cases struct {
+	Senders  []Sender `yaml:"senders"`
+	SealKeys string   `yaml:"seal_keys"`
+}
+
+// Sender is an installation that may deliver packages; heyi admin handoff key prints its line.
+type Sender struct {
+	Name string `yaml:"name"`
+	KID  string `yaml:"kid"`
+	Alg  string `yaml:"alg"`
+	Pub  string `yaml:"pub"`
+}
+
+// The roles of a process.
+const (
+	RoleAll   = "all"   // everything, the case store included
+	RoleCases = "cases" // the case store alone
+)
+
 // Log says what is logged.
 type Log struct {
 	Level  string `yaml:"level"`
@@ -145,13 +199,14 @@ type Log struct {
 // Default returns the configuration of one node on the embedded database, loopback only.
 func Default() Config {
 	return Config{
-		Data:  "data",
-		HTTP:  HTTP{Listen: "127.0.0.1:8480", BodyLimit: 1 << 20, DrainTimeout: 20 * time.Second},
+		Data: "data", Roles: []string{RoleAll},
+		HTTP:  HTTP{Listen: "127.0.0.1:8480", BodyLimit: 1 << 20, UploadLimit: 25 << 20, DrainTimeout: 20 * time.Second},
 		Store: Store{Driver: "sqlite", Readers: 4, BatchMax: 256},
 		Link: Link{
 			PendingMax: 2000, ConnectRate: 1000, AddressRate: 200, AddressBurst: 2000, AuthTimeout: 10 * time.Second,
 			Ping: 45 * time.Second, DeadAfter: 100 * time.Second, Frame: 64 << 10, SendBuffer: 256 << 10,
 			WriteTimeout: 10 * time.Second, Rate: 20, Burst: 60, EpochBatch: 200, EpochInterval: 20 * time.Millisecond,
+			WantWithin: 30 * time.Second, AuthFails: 200, AuthBlock: 15 * time.Minute,
 		},
 		People: People{
 			SessionMax: 12 * time.Hour, SessionIdle: time.Hour, RequireTOTP: true, WrongMax: 5, WrongWindow: 10 * time.Minute,
@@ -159,16 +214,18 @@ func Default() Config {
 		},
 		Fleet: Fleet{
 			DemoUnit: "150430206201", ClaimLife: 10 * time.Minute, ClaimsPerMin: 30, Grace: time.Minute, Sweep: 5 * time.Second,
-			CredLife: 180 * 24 * time.Hour,
+			CredLife: 180 * 24 * time.Hour, EventsKept: 200,
 		},
 		Queue: Queue{
 			OfferLease: 15 * time.Second, Ring: 30 * time.Second, Missed: 10 * time.Minute, Grace: 2 * time.Minute,
 			Parked: 30 * time.Minute, WrapUp: 2 * time.Minute, SeatLost: time.Minute, TicketsPerHour: 10,
 			MatchEvery: 500 * time.Millisecond,
 		},
-		Room:  Room{Grace: 2 * time.Minute, Suspended: 10 * time.Minute, Capture: 10 * time.Minute},
-		Media: Media{ListenUDP: []string{"127.0.0.1:7882"}, Profile: "auto", MaxRooms: 100, SpecSweep: 500 * time.Millisecond},
-		Log:   Log{Level: "info", Format: "text"},
+		Room:    Room{Grace: 2 * time.Minute, Suspended: 10 * time.Minute, Capture: 10 * time.Minute},
+		Media:   Media{ListenUDP: []string{"127.0.0.1:7882"}, Profile: "auto", MaxRooms: 100, SpecSweep: 500 * time.Millisecond},
+		Log:     Log{Level: "info", Format: "text"},
+		Handoff: Handoff{Target: Embedded, DeadAfter: 24 * time.Hour, Seal: "ed25519"},
+		Cases:   Cases{Senders: []Sender{}},
 	}
 }
 
@@ -288,6 +345,23 @@ func (c *Config) Validate() error {
 	if c.Data == "" {
 		return errors.New("data: name a folder that this program may write")
 	}
+	if len(c.Roles) != 1 || c.Roles[0] != RoleAll && c.Roles[0] != RoleCases {
+		return fmt.Errorf("roles %q: want all or cases", c.Roles)
+	}
+	if err := c.Handoff.validate(); err != nil {
+		return err
+	}
+	for i, s := range c.Cases.Senders {
+		if s.Name == "" || s.KID == "" || s.Pub == "" || s.Alg != "ed25519" && s.Alg != "sm2" {
+			return fmt.Errorf("cases.senders %d: want name, kid, alg (ed25519 or sm2) and pub, as heyi admin handoff key prints them", i+1)
+		}
+	}
+	if c.HTTP.UploadLimit < 1<<20 {
+		return fmt.Errorf("http.upload_limit %d: want at least 1048576 bytes", c.HTTP.UploadLimit)
+	}
+	if u, err := url.Parse(c.Texts.Gateway); c.Texts.Gateway != "" && (err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http")) {
+		return fmt.Errorf("texts.gateway %q: want https://host/path", c.Texts.Gateway)
+	}
 	if (c.HTTP.CertFile == "") != (c.HTTP.KeyFile == "") {
 		return errors.New("http.cert_file and http.key_file: give both or none")
 	}
@@ -311,10 +385,15 @@ func (c *Config) Validate() error {
 		"queue.grace": c.Queue.Grace, "queue.parked": c.Queue.Parked, "queue.wrap_up": c.Queue.WrapUp,
 		"room.grace": c.Room.Grace, "room.suspended": c.Room.Suspended, "room.capture": c.Room.Capture,
 		"link.ping": c.Link.Ping, "link.dead_after": c.Link.DeadAfter, "link.auth_timeout": c.Link.AuthTimeout,
-		"fleet.grace": c.Fleet.Grace, "fleet.claim_life": c.Fleet.ClaimLife, "people.session_max": c.People.SessionMax,
+		"fleet.grace": c.Fleet.Grace, "link.want_within": c.Link.WantWithin, "link.auth_block": c.Link.AuthBlock, "fleet.claim_life": c.Fleet.ClaimLife, "people.session_max": c.People.SessionMax,
 	} {
 		if d <= 0 {
 			return fmt.Errorf("%s: want a duration above zero", name)
+		}
+	}
+	for name, n := range map[string]int{"fleet.events_kept": c.Fleet.EventsKept, "link.auth_fails": c.Link.AuthFails} {
+		if n <= 0 {
+			return fmt.Errorf("%s: want a number above zero", name)
 		}
 	}
 	if c.Link.DeadAfter <= c.Link.Ping {
@@ -323,10 +402,35 @@ func (c *Config) Validate() error {
 	return nil
 }
 
+func (h Handoff) validate() error {
+	if h.Target != Embedded {
+		u, err := url.Parse(h.Target)
+		// without TLS a package would cross the network in the clear
+		if err != nil || u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
+			return fmt.Errorf("handoff.target %q: want embedded or https://host[:port]; http only on this machine", h.Target)
+		}
+	}
+	if h.Seal != "ed25519" && h.Seal != "sm2" {
+		return fmt.Errorf("handoff.seal %q: want ed25519 or sm2", h.Seal)
+	}
+	if h.DeadAfter <= 0 {
+		return errors.New("handoff.dead_after: want a duration above zero")
+	}
+	return nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
 // Redacted returns the configuration as YAML without secrets.
 func (c Config) Redacted() string {
 	if c.HTTP.MetricsToken != "" {
 		c.HTTP.MetricsToken = "(set)"
+	}
+	if c.Texts.Token != "" {
+		c.Texts.Token = "(set)"
 	}
 	if i := strings.Index(c.Store.DSN, "@"); i > 0 {
 		c.Store.DSN = "(set)" + c.Store.DSN[i:]

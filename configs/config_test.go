@@ -58,6 +58,10 @@ func TestLoadSaysWhatIsWrong(t *testing.T) {
 		"postgres without address":  {"", []string{"HEYI_STORE_DRIVER=postgres"}, "store.dsn"},
 		"media on every address":    {"", []string{"HEYI_MEDIA_LISTEN_UDP=0.0.0.0:7882"}, "media.listen_udp"},
 		"a ring of no time":         {"queue: {ring: 0s}\n", nil, "queue.ring"},
+		"an unknown role":           {"", []string{"HEYI_ROLES=queue"}, "roles"},
+		"packages in the clear":     {"", []string{"HEYI_HANDOFF_TARGET=http://cases.example"}, "handoff.target"},
+		"a seal nobody knows":       {"handoff: {seal: rsa}\n", nil, "handoff.seal"},
+		"a sender without key":      {"cases: {senders: [{name: x, kid: y, alg: ed25519}]}\n", nil, "cases.senders"},
 		"dead before the ping":      {"link: {dead_after: 10s}\n", nil, "link.dead_after"},
 	}
 	for name, tt := range tests {

@@ -24,13 +24,15 @@ type LinkUp struct {
 	AppVer    string
 	Engine    string
 	At        int64
+	Resume    *Resume // nil: the terminal keeps no journal
 }
 
 // Admission answers a LinkUp. Refused is empty when the device is in; else its life, or Unknown, or Replaced.
 type Admission struct {
 	Epoch    int64
 	Unit     ident.UnitID
-	PrevNode string // node that held the link before, may be this one
+	PrevNode string      // node that held the link before, may be this one
+	Streams  *Resumption // where a terminal that sent Resume stands
 	Refused  Refusal
 }
 

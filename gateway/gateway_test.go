@@ -79,6 +79,10 @@ func (noCallers) Capture(context.Context, string) (auth.Caller, string, error) {
 	return auth.Caller{}, "", fault.New(fault.Unauthenticated, "auth.required")
 }
 
+func (noCallers) Party(context.Context, string) (auth.Caller, string, error) {
+	return auth.Caller{}, "", fault.New(fault.Unauthenticated, "auth.required")
+}
+
 // area has a long poll, so that the drain has something to end.
 type area struct{ polling chan struct{} }
 

@@ -17,13 +17,14 @@ const (
 	ActorPerson  ActorKind = "person"
 	ActorDevice  ActorKind = "device"  // an anonymous visit at a terminal
 	ActorCapture ActorKind = "capture" // a phone paired as camera
+	ActorParty   ActorKind = "party"   // a party who came by a link of his own
 	ActorSystem  ActorKind = "system"  // a timer or a sweep
 )
 
 // Actor is who causes a change; it stands in every event. It never holds a name.
 type Actor struct {
 	Kind   ActorKind
-	ID     string         // staff, person, device or grant id; the part's name for the system
+	ID     string         // staff, person, device, grant or link id; the part's name for the system
 	Device ident.DeviceID // terminal in use, empty when none
 }
 

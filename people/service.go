@@ -19,6 +19,10 @@ import (
 type Store interface {
 	// StaffByLogin returns a staff member with secrets. fault.NotFound "staff.not_found".
 	StaffByLogin(ctx context.Context, login string) (Staff, Secrets, error)
+	// StaffByID is StaffByLogin for somebody who is signed in.
+	StaffByID(ctx context.Context, id ident.StaffID) (Staff, Secrets, error)
+	// UseTOTP uses up a TOTP step outside a sign-in. Errors: as OpenLogin.
+	UseTOTP(ctx context.Context, id ident.StaffID, step int64, by mediation.Command) error
 	// SaveStaff adds a staff member or changes the one with this id. fault.Conflict "staff.login_taken";
 	// fault.NotFound "org.no_unit".
 	SaveStaff(ctx context.Context, s Staff, by mediation.Command) error

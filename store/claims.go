@@ -207,6 +207,9 @@ func (t *tx) enrol(e devices.Enrolment) (devices.Enrolled, error) {
 			out.Epoch, err = t.fenceLink(d, "enrolled", e.At)
 		}
 		if err == nil {
+			err = t.restartDown(d.ID)
+		}
+		if err == nil {
 			_, err = t.exec(`UPDATE credential SET revoked_at = $2 WHERE device_id = $1 AND revoked_at = 0`, d.ID, e.At)
 		}
 		if err == nil && known.Life == devices.Active {

@@ -239,7 +239,7 @@ func (t *tx) insertDevice(d devices.Device) (bool, error) {
 	return n == 1, err
 }
 
-// insertLink makes the presence row of a new device.
+// insertLink makes the presence row and the streams of a new device.
 func (t *tx) insertLink(d devices.Device, at int64) error {
 	key := ""
 	if d.Life == devices.Active {
@@ -247,7 +247,10 @@ func (t *tx) insertLink(d devices.Device, at int64) error {
 	}
 	_, err := t.exec(`INSERT INTO device_link (device_id, admit, key_sha256, unit_id, state, since_at) VALUES ($1, $2, $3, $4, 'offline', $5)`,
 		d.ID, d.Life == devices.Active, key, d.UnitID, at)
-	return err
+	if err != nil {
+		return err
+	}
+	return t.insertStream(d.ID)
 }
 
 // fenceLink raises the epoch of a device after its life, key or unit changed: the former link and its access token

@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"heyi/internal/audit"
+	"heyi/internal/notify"
+	"heyi/mediation"
+	"heyi/mediation/session"
 )
 
 // What the core's tests see of its inside.
@@ -78,6 +81,16 @@ func (t *tx) Remember(actor, key, command string, at int64) (bool, string, error
 }
 
 func (t *tx) Answer(actor, key, answer string) error { return t.answer(actor, key, answer) }
+
+func (t *tx) Text(x notify.Text, at int64) error { return t.text(x, at) }
+
+func (t *tx) DropTexts(subject string, template notify.Template, at int64) error {
+	return t.dropTexts(subject, template, at)
+}
+
+func (t *tx) InsertSession(cmd mediation.Command, k session.Session) error {
+	return t.saveSession(cmd, &session.Session{}, &k)
+}
 
 func (t *tx) ForUpdate() string { return t.forUpdate() }
 

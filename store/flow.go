@@ -193,6 +193,18 @@ func (t *tx) lock(p parts, ref queue.Ref) (flow.Matter, error) {
 		if m.Session, err = t.session(id); err != nil {
 			return m, err
 		}
+		// no lock: whoever changes the dispute locks its session first
+		err = t.one(`SELECT dispute.state, EXISTS (SELECT 1 FROM agreement WHERE agreement.dispute_id = dispute.id AND agreement.state = 'frozen' AND agreement.sign_mode = 'paper')
+			FROM dispute WHERE dispute.session_id = $1 ORDER BY dispute.created_at DESC, dispute.id DESC LIMIT 1`, []any{id}, &m.Dispute, &m.PaperOut)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return m, err
+		}
+	}
+	if m.Ticket.State == queue.WrapUp {
+		err := t.one(`SELECT EXISTS (SELECT 1 FROM consult WHERE session_id = $1 AND answered)`, []any{id}, &m.Answered)
+		if err != nil {
+			return m, err
+		}
 	}
 	return m, nil
 }
@@ -251,6 +263,11 @@ func (t *tx) save(cmd mediation.Command, c *flow.Change) error {
 	}
 	for _, x := range a.Consents {
 		if err := t.consent(cmd, a.Session.ID, x); err != nil {
+			return err
+		}
+	}
+	if b.Ticket.State == queue.WrapUp && a.Ticket.State == queue.Done && a.Ticket.Kind == mediation.Consult {
+		if err := t.enqueueConsult(cmd, a.Session.ID, a.Session.Unit); err != nil {
 			return err
 		}
 	}
@@ -333,7 +350,7 @@ func (s *Store) Tick(ctx context.Context, now int64, grace time.Duration) error 
 
 // hereOrInLine leaves out a ticket whose person has left the session for good: nothing of him is left to end.
 const hereOrInLine = `(ticket.state <> 'serving' OR EXISTS (SELECT 1 FROM session_member
-	WHERE session_member.session_id = ticket.session_id AND session_member.role = 'party' AND session_member.zone <> ''))`
+	WHERE session_member.session_id = ticket.session_id AND session_member.who = 'device/' || ticket.device_id AND session_member.zone <> ''))`
 
 // Due implements flow.Store.
 func (s *Store) Due(ctx context.Context, now int64, limit int) ([]queue.Ref, error) {

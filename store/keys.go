@@ -22,8 +22,9 @@ const (
 	KeyAccessToken = "access_token"
 	KeyLinkToken   = "link_token"
 	KeyMediaTicket = "media_ticket"
-	KeyField       = "field" // field encryption
-	KeyHMAC        = "hmac"  // CSRF tokens and the like
+	KeyField       = "field"   // field encryption
+	KeyHMAC        = "hmac"    // CSRF tokens and the like
+	KeyHandoff     = "handoff" // requests to a case store
 )
 
 // The algorithms of keys.
@@ -118,7 +119,7 @@ func (s *Store) newKey(purpose string) (Key, error) {
 		return Key{}, err
 	}
 	switch purpose {
-	case KeyDeviceCA, KeyAccessToken, KeyLinkToken, KeyMediaTicket:
+	case KeyDeviceCA, KeyAccessToken, KeyLinkToken, KeyMediaTicket, KeyHandoff:
 		k.Alg = AlgEdDSA
 		k.Public = ed25519.NewKeyFromSeed(k.Secret).Public().(ed25519.PublicKey)
 	case KeyField:
@@ -192,8 +193,10 @@ func (s *Store) loadFieldKeys(ctx context.Context) error {
 			return fmt.Errorf("store: key %s: %w", k.KID, err)
 		}
 	}
-	s.field.current, err = uuid.Parse(active.KID)
-	return err
+	if s.field.current, err = uuid.Parse(active.KID); err != nil {
+		return err
+	}
+	return s.loadSearchKey(ctx)
 }
 
 // seal encrypts a value for an _enc column.

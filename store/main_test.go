@@ -11,5 +11,8 @@ func TestMain(m *testing.M) {
 	if os.Getenv(childEnv) != "" {
 		os.Exit(child())
 	}
+	if text := os.Getenv(chaosEnv); text != "" {
+		os.Exit(chaosMain(text))
+	}
 	storetest.Main(m)
 }

@@ -101,7 +101,7 @@ func (h *house) start() {
 		Service: queue.NewBoard(queue.BoardDeps{Store: s, Now: h.clock.Now}),
 	}
 	v.captures = session.NewCaptures(session.CapturesDeps{Store: s, Limiter: memcoord.New(h.clock.Now), Nudges: h.nudges, Key: key.Secret, Now: h.clock.Now, Wake: v.rooms.Wake})
-	v.records = &session.Records{Store: s, Now: h.clock.Now}
+	v.records = &session.Records{Store: s, Nudges: h.nudges, Now: h.clock.Now}
 	h.services = v
 }
 

@@ -129,7 +129,7 @@ func (m *model) step(rt *rapid.T) {
 			op := rapid.SampledFrom([]string{flow.OpEnd, flow.OpEnd, flow.OpAdmit, flow.OpAdjourn}).Draw(rt, "op")
 			err = m.control(staff, d.Session.ID, op)
 		case d.WrapUp != nil:
-			err = m.flow.WrapUp(m.ctx(), m.cmd("session.wrap_up", byStaff(staff), newKey()), staff, d.WrapUp.SessionID, "served")
+			err = m.flow.WrapUp(m.ctx(), m.cmd("session.wrap_up", byStaff(staff), newKey()), staff, d.WrapUp.SessionID, queue.OutcomeReferred)
 		}
 	case 15:
 		m.ok(m.desk.SeatLink(m.ctx(), staff, rapid.IntRange(0, 3).Draw(rt, "link") > 0))

@@ -50,14 +50,23 @@ func joinWords[T ~string](list []T) string {
 
 // StaffByLogin implements people.Store.
 func (s *Store) StaffByLogin(ctx context.Context, login string) (people.Staff, people.Secrets, error) {
+	return s.staffWithSecrets(ctx, `login = $1`, login)
+}
+
+// StaffByID implements people.Store.
+func (s *Store) StaffByID(ctx context.Context, id ident.StaffID) (people.Staff, people.Secrets, error) {
+	return s.staffWithSecrets(ctx, `id = $1`, id)
+}
+
+func (s *Store) staffWithSecrets(ctx context.Context, where string, arg any) (people.Staff, people.Secrets, error) {
 	var (
 		staff   people.Staff
 		secrets people.Secrets
 		sealed  []byte
 	)
 	dest, done := staffDest(&staff)
-	err := s.read(ctx).one(`SELECT `+staffColumns+`, password_hash, totp_enc, totp_step FROM staff WHERE login = $1`,
-		[]any{login}, append(dest, &secrets.PasswordHash, &sealed, &secrets.TOTPStep)...)
+	err := s.read(ctx).one(`SELECT `+staffColumns+`, password_hash, totp_enc, totp_step FROM staff WHERE `+where,
+		[]any{arg}, append(dest, &secrets.PasswordHash, &sealed, &secrets.TOTPStep)...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return staff, secrets, fault.New(fault.NotFound, "staff.not_found")
 	}
@@ -179,12 +188,8 @@ func (t *tx) revokeLogins(id ident.StaffID, at int64) error {
 func (s *Store) OpenLogin(ctx context.Context, l people.LoginSession, step int64, by mediation.Command) error {
 	return s.write(ctx, func(t *tx) error {
 		if step > 0 {
-			n, err := t.exec(`UPDATE staff SET totp_step = $2 WHERE id = $1 AND totp_step < $2`, l.StaffID, step)
-			if err != nil {
+			if err := t.useTOTP(l.StaffID, step); err != nil {
 				return err
-			}
-			if n == 0 {
-				return fault.New(fault.Conflict, "auth.totp_used")
 			}
 		}
 		if _, err := t.exec(`DELETE FROM login_session WHERE staff_id = $1 AND expires_at < $2`, l.StaffID, l.At); err != nil {
@@ -198,6 +203,24 @@ func (s *Store) OpenLogin(ctx context.Context, l people.LoginSession, step int64
 			Aggregate: "staff", ID: string(l.StaffID), Type: by.Name, Actor: by.Actor, At: by.At, Cause: by.Cause,
 			Data: map[string]string{"login": string(l.ID)},
 		})
+	})
+}
+
+func (t *tx) useTOTP(id ident.StaffID, step int64) error {
+	n, err := t.exec(`UPDATE staff SET totp_step = $2 WHERE id = $1 AND totp_step < $2`, id, step)
+	if err == nil && n == 0 {
+		return fault.New(fault.Conflict, "auth.totp_used")
+	}
+	return err
+}
+
+// UseTOTP implements people.Store.
+func (s *Store) UseTOTP(ctx context.Context, id ident.StaffID, step int64, by mediation.Command) error {
+	return s.write(ctx, func(t *tx) error {
+		if err := t.useTOTP(id, step); err != nil {
+			return err
+		}
+		return t.event(audit.Event{Aggregate: "staff", ID: string(id), Type: by.Name, Actor: by.Actor, At: by.At, Cause: by.Cause})
 	})
 }
 

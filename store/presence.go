@@ -76,7 +76,7 @@ func (s *Store) ConnectLinks(ctx context.Context, n devices.NodeID, batch []devi
 	var in map[ident.DeviceID]devices.Admission
 	err := s.write(ctx, func(t *tx) error {
 		in = make(map[ident.DeviceID]devices.Admission, len(batch))
-		return t.all(query, args, func(r rows) error {
+		err := t.all(query, args, func(r rows) error {
 			var (
 				id ident.DeviceID
 				a  devices.Admission
@@ -85,6 +85,10 @@ func (s *Store) ConnectLinks(ctx context.Context, n devices.NodeID, batch []devi
 			in[id] = a
 			return err
 		})
+		if err != nil {
+			return err
+		}
+		return t.resume(batch, in)
 	})
 	if err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"heyi/internal/audit"
@@ -15,6 +16,7 @@ import (
 	"heyi/internal/ident"
 	"heyi/media"
 	"heyi/mediation"
+	"heyi/mediation/parcel"
 	"heyi/mediation/session"
 )
 
@@ -89,9 +91,9 @@ func (t *tx) saveSession(cmd mediation.Command, b, a *session.Session) error {
 			return err
 		}
 	} else {
-		n, err := t.exec(`UPDATE session SET ver = $2, state = $3, prev = $4, mediator_id = $5, due_at = $6, started_at = $7, ended_at = $8, at = $9
+		n, err := t.exec(`UPDATE session SET ver = $2, state = $3, prev = $4, mediator_id = $5, due_at = $6, started_at = $7, ended_at = $8, at = $9, kind = $11
 			WHERE id = $1 AND ver = $10`,
-			a.ID, a.Ver, a.State, a.Prev, a.Mediator, a.DueAt, a.StartedAt, a.EndedAt, cmd.At, b.Ver)
+			a.ID, a.Ver, a.State, a.Prev, a.Mediator, a.DueAt, a.StartedAt, a.EndedAt, cmd.At, b.Ver, a.Kind)
 		if err := oneRow(n, err, "session"); err != nil {
 			return err
 		}
@@ -145,45 +147,55 @@ func sameMember(a, b *session.Member) bool {
 }
 
 // SaveNote implements session.RecordStore.
-func (s *Store) SaveNote(ctx context.Context, cmd mediation.Command, id ident.SessionID, staff ident.StaffID, expect int64, n session.Note) (session.Note, error) {
+func (s *Store) SaveNote(ctx context.Context, cmd mediation.Command, id ident.SessionID, staff ident.StaffID, expect int64, n session.Note) (session.NoteChange, error) {
+	var c session.NoteChange
 	plain, err := json.Marshal(n)
 	if err != nil {
-		return n, err
+		return c, err
 	}
 	sealed, err := s.seal(plain)
 	if err != nil {
-		return n, err
+		return c, err
 	}
 	err = s.write(ctx, func(t *tx) error {
+		c = session.NoteChange{Note: n}
 		var mine bool
-		var state session.State
-		err := t.one(`SELECT mediator_id = $2, state FROM session WHERE id = $1`+t.forUpdate(), []any{id, staff}, &mine, &state)
+		err := t.one(`SELECT mediator_id = $2, device_id FROM session WHERE id = $1`+t.forUpdate(), []any{id, staff}, &mine, &c.Device)
 		if errors.Is(err, sql.ErrNoRows) || err == nil && !mine {
 			return noSession()
 		}
 		if err != nil {
 			return err
 		}
-		var have int64
-		err = t.one(`SELECT version FROM consult WHERE session_id = $1`, []any{id}, &have)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
-			return err
-		}
-		if have != expect {
-			return fault.New(fault.Stale, "session.stale_note").WithRef(strconv.FormatInt(have, 10))
-		}
-		n.Version, n.SavedAt = expect+1, &cmd.At
-		_, err = t.exec(`INSERT INTO consult (session_id, version, text_enc, saved_at) VALUES ($1, $2, $3, $4)
-			ON CONFLICT (session_id) DO UPDATE SET version = excluded.version, text_enc = excluded.text_enc, saved_at = excluded.saved_at`, id, n.Version, sealed, cmd.At)
+		had, err := s.note(t, id)
 		if err != nil {
 			return err
 		}
+		if had.Version != expect {
+			return fault.New(fault.Stale, "session.stale_note").WithRef(strconv.FormatInt(had.Version, 10))
+		}
+		c.Note.Version, c.Note.SavedAt = expect+1, &cmd.At
+		answered := strings.TrimSpace(n.Answer) != ""
+		_, err = t.exec(`INSERT INTO consult (session_id, version, text_enc, saved_at, answered) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT (session_id) DO UPDATE SET version = excluded.version, text_enc = excluded.text_enc, saved_at = excluded.saved_at, answered = excluded.answered`,
+			id, c.Note.Version, sealed, cmd.At, answered)
+		if err != nil {
+			return err
+		}
+		if err := t.enqueueNext(cmd, id, parcel.Consult); err != nil {
+			return err
+		}
+		if c.Shown = n.Answer != had.Answer; c.Shown {
+			if c.Ver, c.Phone, err = t.situationChanged(c.Device, cmd.At); err != nil {
+				return err
+			}
+		}
 		return t.event(audit.Event{
 			Aggregate: "consult", ID: string(id), Type: cmd.Name, Actor: cmd.Actor, At: cmd.At, Cause: cmd.Cause,
-			Data: map[string]string{"version": strconv.FormatInt(n.Version, 10)},
+			Data: map[string]string{"version": strconv.FormatInt(c.Note.Version, 10), "answered": strconv.FormatBool(answered)},
 		})
 	})
-	return n, err
+	return c, err
 }
 
 // note reads the note of a session; version 0 when nothing was saved.
@@ -253,6 +265,9 @@ func (s *Store) Rate(ctx context.Context, cmd mediation.Command, id ident.Sessio
 			Aggregate: "session", ID: string(id), Type: cmd.Name, Actor: cmd.Actor, At: cmd.At, Cause: cmd.Cause,
 			Data: map[string]string{"score": strconv.Itoa(score)},
 		})
+		if err == nil {
+			err = t.enqueueNext(cmd, id, "")
+		}
 		if err != nil {
 			return err
 		}

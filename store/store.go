@@ -17,6 +17,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/cipher"
 	"database/sql"
@@ -27,6 +28,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"heyi/internal/sign"
 )
 
 // The drivers of Config.
@@ -42,6 +45,7 @@ type Config struct {
 	// MasterKey wraps the keys in table key (AES-256-GCM): 32 bytes, the same on every node and for the life of the
 	// database.
 	MasterKey []byte
+	SealAlg   sign.Alg // of new committee keys; "" means sign.Ed25519
 	// Readers is the number of read connections beside the writer (SQLite) or of all connections (PostgreSQL);
 	// 0 means 4, at least one a core, or 32.
 	Readers  int
@@ -69,6 +73,9 @@ type Store struct {
 	wrap  cipher.AEAD // the master key
 	field fieldKeys
 
+	search  []byte // keys SearchHash
+	sealAlg sign.Alg
+
 	swept atomic.Int64 // when Sweep last ran, Unix microseconds
 
 	commits, commands atomic.Int64
@@ -87,7 +94,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store: master key: %w", err)
 	}
-	s := &Store{wrap: wrap, now: c.Now, logger: c.Logger}
+	s := &Store{wrap: wrap, now: c.Now, logger: c.Logger, sealAlg: cmp.Or(c.SealAlg, sign.Ed25519)}
 	if s.now == nil {
 		s.now = time.Now
 	}

@@ -52,6 +52,9 @@ func (s *Store) SituationFacts(ctx context.Context, device ident.DeviceID) (flow
 			return f, err
 		}
 	}
+	if f.Dispute, err = disputeAt(q, device, who, visit.OpenedAt); err != nil {
+		return f, err
+	}
 	k, err := ticketBy(q, `ticket.holder_key = $1 AND ticket.state IN `+openStates, who)
 	if errors.Is(err, sql.ErrNoRows) {
 		return f, nil
@@ -68,6 +71,11 @@ func (s *Store) SituationFacts(ctx context.Context, device ident.DeviceID) (flow
 		return f, err
 	}
 	f.Session = &m
+	note, err := s.note(q, m.ID)
+	if err != nil {
+		return f, err
+	}
+	f.Answer = note.Answer
 	f.Mediator, err = mediator(q, m.Mediator)
 	return f, err
 }
@@ -199,6 +207,10 @@ func (s *Store) DeskFacts(ctx context.Context, staff ident.StaffID, since int64)
 			}
 			f.Session = &k
 			if f.Note, err = s.note(q, k.ID); err != nil {
+				return f, err
+			}
+			err = q.one(`SELECT id FROM dispute WHERE session_id = $1 ORDER BY created_at DESC, id DESC LIMIT 1`, []any{k.ID}, &f.Dispute)
+			if err != nil && !errors.Is(err, sql.ErrNoRows) {
 				return f, err
 			}
 		}

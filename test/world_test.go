@@ -32,6 +32,7 @@ import (
 	"heyi/configs"
 	"heyi/gateway/wire"
 	"heyi/internal/ident"
+	"heyi/mediation/agreement/pdf/pdftest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -59,6 +60,8 @@ func demoConfig(t *testing.T) configs.Config {
 	c.Demo, c.Data, c.Node.Name = true, filepath.Join(t.TempDir(), "data"), "test"
 	c.HTTP.Listen, c.Media.ListenUDP = l.Addr().String(), []string{"127.0.0.1:0"}
 	c.HTTP.DrainTimeout = time.Second
+	fonts := pdftest.Fonts(t)
+	c.PDF = configs.PDF{Fonts: fonts.Regular, Bold: fonts.Bold}
 	c.People.Argon2MiB, c.People.Argon2Time = 8, 1
 	c.Log.Level = "error"
 	if err := l.Close(); err != nil {

@@ -39,6 +39,9 @@ need node nodejs
 need npm npm
 if [ "$what" = test ]; then
   need chromium chromium
+  need pdftotext poppler-utils
+  need qpdf qpdf
+  need openssl openssl
   need_font
   need_postgres
 fi

@@ -88,10 +88,10 @@ func (f *figures) write(path string) error {
 	if err != nil {
 		return fmt.Errorf("encode figures: %w", err)
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil { //nolint:gosec // the operator names the file
 		return fmt.Errorf("figures: %w", err)
 	}
-	if err := os.WriteFile(path, append(b, '\n'), 0o600); err != nil {
+	if err := os.WriteFile(path, append(b, '\n'), 0o600); err != nil { //nolint:gosec // the operator names the file
 		return fmt.Errorf("figures: %w", err)
 	}
 	return nil

@@ -132,7 +132,8 @@ func (m *mediator) step(ctx context.Context) error {
 	}
 	if d.WrapUp != nil {
 		m.leave()
-		return m.staff.call(ctx, http.MethodPost, "/api/v1/sessions/"+d.WrapUp.SessionID+"/wrap-up", map[string]any{"key": ident.New[string](), "outcome": "served"}, nil)
+		// it talked with a test card and wrote no answer: a consultation without one is not served
+		return m.staff.call(ctx, http.MethodPost, "/api/v1/sessions/"+d.WrapUp.SessionID+"/wrap-up", map[string]any{"key": ident.New[string](), "outcome": "referred"}, nil)
 	}
 	return nil
 }

@@ -31,9 +31,12 @@ type simDevice struct {
 	Name   string
 	Place  string
 
-	priv   ed25519.PrivateKey
-	pub    ed25519.PublicKey
-	bootID string
+	priv    ed25519.PrivateKey
+	pub     ed25519.PublicKey
+	bootID  string
+	journal *journal
+	// ackWithin is how long a frame may stay unacked on a live link
+	ackWithin time.Duration
 
 	id   string
 	cred string
@@ -45,7 +48,7 @@ func newDevice(serial string) (*simDevice, error) {
 	if err != nil {
 		return nil, fmt.Errorf("key: %w", err)
 	}
-	return &simDevice{Serial: serial, priv: priv, pub: pub, bootID: ident.New[string]()}, nil
+	return &simDevice{Serial: serial, priv: priv, pub: pub, bootID: ident.New[string](), journal: newJournal(), ackWithin: ackTimeout}, nil
 }
 
 // csv returns the device's line of devices/import.
@@ -172,6 +175,7 @@ func (d *simDevice) handshake(l *simLink, why string) error {
 	err := l.send(wire.Connect, 0, wire.ConnectBody{
 		Auth:   wire.AuthBody{Kind: "device", DeviceID: d.id, Cred: d.cred, Alg: "ed25519", CNonce: cnonce, Sig: sig},
 		BootID: d.bootID, App: wire.AppInfo{Name: simModel, Ver: "1", Model: simModel, OS: "sim", Engine: "sim"}, Why: why,
+		Hashes: map[string]string{"inventory": wire.DocumentHash(d.inventory())}, Resume: d.journal.position(),
 	})
 	if err != nil {
 		return err
@@ -209,13 +213,16 @@ func (l *simLink) send(t wire.Type, id uint64, body any) error {
 	if err != nil {
 		return fmt.Errorf("encode: %w", err)
 	}
-	f := wire.Frame{T: t, ID: id, B: raw}
+	return l.write(wire.Frame{T: t, ID: id, B: raw})
+}
+
+func (l *simLink) write(f wire.Frame) error {
 	out, err := wire.Append(nil, &f)
 	if err != nil {
 		return fmt.Errorf("encode: %w", err)
 	}
 	if err := l.ws.WriteMessage(websocket.TextMessage, out); err != nil {
-		return fmt.Errorf("write %s: %w", t, err)
+		return fmt.Errorf("write %s: %w", f.T, err)
 	}
 	l.sent++
 	return nil
@@ -239,57 +246,6 @@ func (l *simLink) read(on func(*wire.Frame)) (code int) {
 			on(&f)
 		}
 	}
-}
-
-// live keeps the device connected until ctx ends: heartbeat by the server's pings, telemetry now and then, and the
-// reconnect rules of the protocol (full jitter, windows, codes that end it).
-func (d *simDevice) live(ctx context.Context, base string, every time.Duration, rnd *mrand.Rand) error {
-	why, tries := "boot", 0
-	for ctx.Err() == nil {
-		l, err := d.connect(ctx, base, why)
-		if err != nil {
-			tries++
-			if !pause(ctx, backoff(rnd, tries, 2*time.Second, 60*time.Second)) {
-				break
-			}
-			continue
-		}
-		tries, why = 0, "lost"
-		code := d.serve(ctx, l, every, rnd)
-		if code >= 4500 && code != wire.CloseDisabled {
-			return fmt.Errorf("device %s: closed with %d", d.Serial, code)
-		}
-		wait := backoff(rnd, 1, 2*time.Second, 60*time.Second)
-		if code == wire.CloseDisabled {
-			wait = time.Minute
-		}
-		if !pause(ctx, wait) {
-			break
-		}
-	}
-	return ctx.Err()
-}
-
-// serve runs one link until it ends; it owns the telemetry goroutine and waits for it.
-func (d *simDevice) serve(ctx context.Context, l *simLink, every time.Duration, rnd *mrand.Rand) int {
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	seed := rnd.Uint64()
-	go func() {
-		defer close(done)
-		own := mrand.New(mrand.NewPCG(seed, 1)) //nolint:gosec // behaviour of a simulation, not a secret
-		for pause(ctx, time.Duration(float64(every)*(0.8+0.4*own.Float64()))) {
-			if l.send(wire.Telemetry, 0, wire.TelemetryBody{CPU: own.Float64() * .4, MemPct: 30 + 20*own.Float64(), TempC: 45 + 10*own.Float64(), RTTMS: 20 + 60*own.Float64()}) != nil {
-				return
-			}
-		}
-		_ = l.ws.Close() // wakes the reader when ctx ended
-	}()
-	code := l.read(nil)
-	cancel()
-	_ = l.ws.Close()
-	<-done
-	return code
 }
 
 func backoff(rnd *mrand.Rand, n int, base, limit time.Duration) time.Duration {

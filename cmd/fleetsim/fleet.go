@@ -67,6 +67,12 @@ func runFleet(ctx context.Context, c fleetConfig, logger *slog.Logger) error {
 	if err := enrolFleet(ctx, op, fleet, keep); err != nil {
 		return err
 	}
+	for _, d := range fleet {
+		if d.journal, err = openJournal(filepath.Join(filepath.Dir(c.DemoFile), "fleetsim-journals", d.Serial+".jsonl")); err != nil {
+			return err
+		}
+		defer func() { _ = d.journal.close() }()
+	}
 	logger.InfoContext(ctx, "simulated fleet is enrolled", slog.Int("devices", len(fleet)), slog.Int64("seed", c.Seed))
 	var wg sync.WaitGroup
 	defer wg.Wait()

@@ -5,6 +5,7 @@
 //	fleetsim run   -demo data/demo.json -size 24     a living fleet beside `make run`
 //	fleetsim bench -heyi build/heyi -json out.json   the figures of docs/performance.md
 //	fleetsim call  -demo data/demo.json              a mediator that takes one consult with prepared media
+//	go test ./store -bench Write | fleetsim store-figures -json out.json   durable rows a second
 package main
 
 import (
@@ -56,6 +57,12 @@ func run(ctx context.Context, args []string) error {
 			return fmt.Errorf("flags: %w", err)
 		}
 		return runBench(ctx, c, logger)
+	case "store-figures":
+		path := fs.String("json", "build/bench.json", "figures to which those of the store's benchmark are added")
+		if err := fs.Parse(args[1:]); err != nil {
+			return fmt.Errorf("flags: %w", err)
+		}
+		return runStoreFigures(os.Stdin, *path)
 	case "call":
 		var c callConfig
 		fs.StringVar(&c.DemoFile, "demo", "data/demo.json", "file with the demo's address and staff sign-ins")

@@ -20,6 +20,8 @@ import (
 	"heyi/internal/fault"
 	"heyi/internal/ident"
 	"heyi/media"
+	"heyi/mediation"
+	"heyi/mediation/partylink"
 	"heyi/mediation/session"
 	"heyi/people"
 	"heyi/store"
@@ -59,7 +61,8 @@ type world struct {
 	admit bool
 	login people.LoginSession
 	grant session.Capture
-	over  bool // sign-in and grant are over
+	link  partylink.Link
+	over  bool // sign-in, grant and link are over
 }
 
 func source(s *store.Store) auth.KeySource {
@@ -81,13 +84,14 @@ func newWorld(t *testing.T) *world {
 	w := &world{
 		store: storetest.OpenSQLite(t), clock: storetest.NewClock(time.Now().Truncate(time.Second)), unit: "unit", epoch: 3, admit: true,
 		login: people.LoginSession{ID: ident.New[ident.LoginID]()}, grant: session.Capture{ID: ident.New[ident.GrantID](), Device: "dev"},
+		link: partylink.Link{ID: ident.New[ident.LinkID](), Dispute: "d1", Party: "p1", Purpose: partylink.Join},
 	}
 	var err error
 	w.keys, err = auth.NewKeyring(t.Context(), source(w.store), w.clock.Now)
 	must(t, err)
 	w.tokens = auth.NewTokens(w.keys, w.store)
 	w.auth = auth.NewAuthenticator(auth.Deps{
-		Keys: w.keys, Tokens: w.tokens, Epochs: w, Signins: w, Grants: w, CSRFKey: []byte("a key of thirty-two bytes length"), Now: w.clock.Now,
+		Keys: w.keys, Tokens: w.tokens, Epochs: w, Signins: w, Grants: w, Links: w, CSRFKey: []byte("a key of thirty-two bytes length"), Now: w.clock.Now,
 	})
 	return w
 }
@@ -122,6 +126,20 @@ func (w *world) CaptureByID(_ context.Context, id ident.GrantID) (session.Captur
 		return session.Capture{}, fault.New(fault.Unauthenticated, "capture.over")
 	}
 	return w.grant, nil
+}
+
+func (w *world) ByCookie(ctx context.Context, cookie string) (partylink.Link, error) {
+	if cookie != "party cookie" {
+		return partylink.Link{}, fault.New(fault.Unauthenticated, "link.over")
+	}
+	return w.ByID(ctx, w.link.ID)
+}
+
+func (w *world) ByID(_ context.Context, id ident.LinkID) (partylink.Link, error) {
+	if w.over || id != w.link.ID {
+		return partylink.Link{}, fault.New(fault.Unauthenticated, "link.over")
+	}
+	return w.link, nil
 }
 
 func TestAccessToken(t *testing.T) {
@@ -222,6 +240,7 @@ func TestLinkToken(t *testing.T) {
 	}
 	staff := auth.Subject{Kind: auth.Staff, Staff: "s1", Login: w.login.ID}
 	phone := auth.Subject{Kind: auth.Capture, Grant: w.grant.ID}
+	party := auth.Subject{Kind: auth.Party, Link: w.link.ID}
 	access, _, err := w.tokens.Access("dev", "link", 3, now)
 	must(t, err)
 	used := make1(staff)
@@ -244,6 +263,8 @@ func TestLinkToken(t *testing.T) {
 		"an access token":               {access, "", "", now, false, "token.bad"},
 		"signed out meanwhile":          {make1(staff), "desk", "tab", now, true, "auth.required"},
 		"the visit closed meanwhile":    {make1(phone), "desk", "tab", now, true, "capture.over"},
+		"a party's":                     {make1(party), "desk", "tab", now, false, ""},
+		"the party withdrew meanwhile":  {make1(party), "desk", "tab", now, true, "link.over"},
 		"a token that names nobody":     {make1(auth.Subject{}), "desk", "tab", now, false, "token.bad"},
 		"a token for a device's caller": {make1(auth.Subject{Kind: auth.Device}), "desk", "tab", now, false, "token.bad"},
 	}
@@ -251,7 +272,7 @@ func TestLinkToken(t *testing.T) {
 		w.over = tt.over
 		c, err := w.auth.Session(t.Context(), tt.token, tt.screen, tt.instance, tt.at)
 		wantCode(t, name, err, tt.code)
-		if err == nil && c.StaffID == "" && c.GrantID == "" {
+		if err == nil && c.StaffID == "" && c.GrantID == "" && c.Link == "" {
 			t.Errorf("%s: nobody: %+v", name, c)
 		}
 	}
@@ -299,6 +320,16 @@ func TestCookies(t *testing.T) {
 	}
 	_, _, err = w.auth.Capture(t.Context(), "cookie")
 	wantCode(t, "a sign-in's cookie as a phone's", err, "capture.over")
+	b, party, err := w.auth.Party(t.Context(), "party cookie")
+	must(t, err)
+	if b.Kind != auth.Party || b.Link != w.link.ID || b.Dispute != "d1" || b.Party != "p1" || b.Purpose != partylink.Join || party == phone || len(party) < 40 {
+		t.Errorf("caller %+v", b)
+	}
+	if a := b.Actor(); a.Kind != mediation.ActorParty || a.ID != string(w.link.ID) {
+		t.Errorf("actor %+v", a)
+	}
+	_, _, err = w.auth.Party(t.Context(), "phone cookie")
+	wantCode(t, "a camera's cookie as a party's", err, "link.over")
 }
 
 // A key that another node made after this one started is found; a key that never was is not asked for again and again.

@@ -12,6 +12,7 @@ import (
 	"heyi/gateway/wire"
 	"heyi/internal/fault"
 	"heyi/internal/ident"
+	"heyi/mediation/partylink"
 	"heyi/mediation/session"
 	"heyi/people"
 )
@@ -34,6 +35,12 @@ type Grants interface {
 	CaptureByID(ctx context.Context, id ident.GrantID) (session.Capture, error)
 }
 
+// Links are the phones of parties who came by a link; partylink.Links has it. Errors: fault.Unauthenticated "link.over".
+type Links interface {
+	ByCookie(ctx context.Context, cookie string) (partylink.Link, error)
+	ByID(ctx context.Context, id ident.LinkID) (partylink.Link, error)
+}
+
 // Deps are what an Authenticator works with. All must be set.
 type Deps struct {
 	Keys    *Keyring
@@ -41,6 +48,7 @@ type Deps struct {
 	Epochs  Epochs
 	Signins Signins
 	Grants  Grants
+	Links   Links
 	CSRFKey []byte // 32 bytes, the same on every node
 	Now     func() time.Time
 }
@@ -93,6 +101,17 @@ func (a *Authenticator) Capture(ctx context.Context, cookie string) (caller Call
 	return captureCaller(g), a.CSRF(cookie), nil
 }
 
+// Party checks the value of the cookie of a phone that redeemed a party's link.
+//
+// Errors: fault.Unauthenticated "link.over".
+func (a *Authenticator) Party(ctx context.Context, cookie string) (caller Caller, csrf string, err error) {
+	l, err := a.d.Links.ByCookie(ctx, cookie)
+	if err != nil {
+		return Caller{}, "", err
+	}
+	return partyCaller(l), a.CSRF(cookie), nil
+}
+
 // StaffCaller is the caller of a sign-in.
 func StaffCaller(s people.Staff, login ident.LoginID) Caller {
 	return Caller{Kind: Staff, StaffID: s.ID, StaffUnit: s.UnitID, Roles: s.Roles, LoginID: login}
@@ -102,6 +121,10 @@ func captureCaller(g session.Capture) Caller {
 	return Caller{Kind: Capture, GrantID: g.ID, DeviceID: g.Device}
 }
 
+func partyCaller(l partylink.Link) Caller {
+	return Caller{Kind: Party, Link: l.ID, Dispute: l.Dispute, Party: l.Party, Purpose: l.Purpose}
+}
+
 // CSRF returns the token that a change made with a cookie must show. It follows from the cookie, so nothing is stored.
 func (a *Authenticator) CSRF(cookie string) string {
 	h := hmac.New(sha256.New, a.d.CSRFKey)
@@ -109,9 +132,10 @@ func (a *Authenticator) CSRF(cookie string) string {
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil))
 }
 
-// Session redeems a link token and says who opens the link: the sign-in or grant behind the token must still be good.
+// Session redeems a link token and says who opens the link: the sign-in, grant or party's link behind the token must
+// still be good.
 //
-// Errors: as Tokens; fault.Unauthenticated "auth.required", "capture.over".
+// Errors: as Tokens; fault.Unauthenticated "auth.required", "capture.over", "link.over".
 func (a *Authenticator) Session(ctx context.Context, token, screen, instance string, now time.Time) (Caller, error) {
 	s, err := a.d.Tokens.RedeemLink(ctx, token, screen, instance, now)
 	if err != nil {
@@ -130,6 +154,12 @@ func (a *Authenticator) Session(ctx context.Context, token, screen, instance str
 			return Caller{}, err
 		}
 		return captureCaller(g), nil
+	case Party:
+		l, err := a.d.Links.ByID(ctx, s.Link)
+		if err != nil {
+			return Caller{}, err
+		}
+		return partyCaller(l), nil
 	case Device:
 	}
 	return Caller{}, errBadToken()

@@ -7,6 +7,7 @@ import (
 
 	"heyi/internal/ident"
 	"heyi/mediation"
+	"heyi/mediation/partylink"
 	"heyi/people"
 )
 
@@ -18,6 +19,7 @@ const (
 	Device  CallerKind = "device"  // signed link, or its 10-minute access token
 	Staff   CallerKind = "staff"   // staff session cookie, or a one-time link token made from it
 	Capture CallerKind = "capture" // phone paired as camera: its cookie, or a one-time link token made from it
+	Party   CallerKind = "party"   // phone of a party who came by a link: its cookie, or a one-time link token made from it
 )
 
 // Caller is who a request or link belongs to. Only the fields of its kind are set.
@@ -35,6 +37,11 @@ type Caller struct {
 
 	GrantID ident.GrantID
 
+	Link    ident.LinkID
+	Dispute ident.DisputeID
+	Party   ident.PartyID
+	Purpose partylink.Purpose
+
 	Addr string // remote address, for limits only
 }
 
@@ -50,6 +57,8 @@ func (c Caller) Actor() mediation.Actor {
 		return mediation.Actor{Kind: mediation.ActorStaff, ID: string(c.StaffID)}
 	case Capture:
 		return mediation.Actor{Kind: mediation.ActorCapture, ID: string(c.GrantID)}
+	case Party:
+		return mediation.Actor{Kind: mediation.ActorParty, ID: string(c.Link)}
 	case Device:
 		return mediation.Actor{Kind: mediation.ActorDevice, ID: string(c.DeviceID), Device: c.DeviceID}
 	}

@@ -19,6 +19,8 @@ const (
 	SeeQueue     Action = "queue.see"
 	SeeSessions  Action = "sessions.see"
 	TakeTickets  Action = "tickets.take" // a seat: offers, sessions
+	SeeCases     Action = "cases.see"
+	SeeHandoffs  Action = "handoffs.see" // and try again
 )
 
 // roles says who may do what; nil is every role.
@@ -34,6 +36,10 @@ func roles(a Action) (list []people.Role, known bool) {
 		return []people.Role{people.Dispatcher}, true
 	case TakeTickets:
 		return []people.Role{people.Mediator, people.Lawyer}, true
+	case SeeCases:
+		return []people.Role{people.Mediator, people.Lawyer, people.Worker, people.Operator, people.Dispatcher, people.Auditor}, true
+	case SeeHandoffs:
+		return []people.Role{people.Operator, people.Dispatcher}, true
 	}
 	return nil, false
 }

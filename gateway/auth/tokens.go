@@ -52,10 +52,11 @@ type AccessClaims struct {
 
 // Subject is whose page may open a link with a link token.
 type Subject struct {
-	Kind  CallerKind    `json:"kind"` // Staff or Capture
+	Kind  CallerKind    `json:"kind"` // Staff, Capture or Party
 	Staff ident.StaffID `json:"staff,omitempty"`
 	Login ident.LoginID `json:"login,omitempty"` // the sign-in it was made from
 	Grant ident.GrantID `json:"grant,omitempty"`
+	Link  ident.LinkID  `json:"link,omitempty"`
 }
 
 type linkClaims struct {

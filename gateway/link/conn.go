@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,6 +50,8 @@ type conn struct {
 	id    string
 	kind  kind
 	host  string // server name the client dialled
+	from  netip.Addr
+	boot  string // boot id of a device
 	nonce [32]byte
 
 	caller   auth.Caller
@@ -57,6 +60,7 @@ type conn struct {
 	instance string
 	epoch    int64
 	room     *roomLine
+	up       upLine
 
 	out      outbox
 	heard    atomic.Int64 // Unix ns of the last inbound frame
@@ -74,8 +78,8 @@ type conn struct {
 	writer sync.WaitGroup
 }
 
-func (h *Hub) newConn(ws *websocket.Conn, k kind, host string) *conn {
-	c := &conn{hub: h, ws: ws, kind: k, host: host, id: ident.New[string](), done: make(chan struct{}, 1)}
+func (h *Hub) newConn(ws *websocket.Conn, k kind, host string, from netip.Addr) *conn {
+	c := &conn{hub: h, ws: ws, kind: k, host: host, from: from, id: ident.New[string](), done: make(chan struct{}, 1)}
 	now := h.d.Now().UnixNano()
 	c.heard.Store(now)
 	perS, burst := h.cfg.PerS, h.cfg.Burst
@@ -98,7 +102,7 @@ func (c *conn) run(ctx context.Context) {
 		return
 	}
 	for {
-		buf, code, reason := c.next(c.hub.cfg.MaxFrame)
+		buf, code, reason := c.next(c.longest())
 		if reason != "" {
 			c.shut(code, reason)
 		}
@@ -110,6 +114,14 @@ func (c *conn) run(ctx context.Context) {
 		putBuf(buf)
 		c.flush()
 	}
+}
+
+// longest is the size of the longest frame that this link may send; which type may have it is judged once it is read.
+func (c *conn) longest() int {
+	if c.kind == kindDevice && c.up.stream != "" {
+		return max(c.hub.cfg.MaxFrame, wire.MaxInventory)
+	}
+	return c.hub.cfg.MaxFrame
 }
 
 // next reads one message. A nil buffer ends the link: with a reason when the peer broke a rule, without one when the

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"heyi/devices"
 	"heyi/gateway/auth"
 	"heyi/gateway/wire"
 	"heyi/internal/coord"
@@ -79,15 +80,17 @@ type ConnectRequest struct {
 	Caps      []string
 	Why       string
 	Serving   bool
+	Resume    *devices.Resume // nil: the device keeps no journal
 	At        time.Time
 }
 
 // ConnectResult answers one ConnectRequest. Err is a fault with CodeUnknownDevice, CodeRevoked, CodeQuarantined or
 // CodeDisabled when the device is not admitted.
 type ConnectResult struct {
-	Epoch int64
-	Unit  ident.UnitID
-	Err   error
+	Epoch   int64
+	Unit    ident.UnitID
+	Streams *devices.Resumption // where a device that sent Resume stands
+	Err     error
 }
 
 // Gone reports that a link ended and no newer one of this node took its place.
@@ -142,6 +145,8 @@ type Deps struct {
 	Presence Presence
 	Rooms    Rooms
 	Nudges   coord.Nudges
+	// Streams keeps what devices report; nil takes no durable frames.
+	Streams Streams
 	// Sync lists what is open for a caller; it is sent after every welcome of a device or page.
 	Sync func(ctx context.Context, caller auth.Caller) ([]wire.SyncItem, error)
 	// Views answers a live view with the caller's rights applied.
@@ -149,6 +154,9 @@ type Deps struct {
 	// Watch hears whether an address of people (staff/<id>, capture/<grant>) has a link, after every change, one
 	// call at a time. It reports the level, not the edge: a link that went and came back may be told once.
 	Watch func(ctx context.Context, addr string, caller auth.Caller, live bool)
+	// Cloned hears that two living programs alternate under one device's identity; it ends their
+	// links. nil leaves them to each other.
+	Cloned func(ctx context.Context, dev ident.DeviceID, unit ident.UnitID)
 	// Metrics registers the Hub's figures; nil leaves them unregistered.
 	Metrics prometheus.Registerer
 	Logger  *slog.Logger

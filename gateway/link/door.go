@@ -2,6 +2,7 @@ package link
 
 import (
 	"crypto/rand"
+	"maps"
 	"math"
 	"net/http"
 	"net/netip"
@@ -33,10 +34,11 @@ type door struct {
 	node    bucket
 	addrs   map[netip.Prefix]*bucket
 	sweepAt int // number of address buckets at which full ones are dropped
+	fails   map[netip.Addr]*failures
 }
 
 func newDoor(cfg Config, m *metrics) *door {
-	d := &door{cfg: cfg, m: m, coming: map[*conn]struct{}{}, addrs: map[netip.Prefix]*bucket{}, sweepAt: 1024}
+	d := &door{cfg: cfg, m: m, coming: map[*conn]struct{}{}, addrs: map[netip.Prefix]*bucket{}, sweepAt: 1024, fails: map[netip.Addr]*failures{}}
 	for _, h := range cfg.Hosts {
 		d.hosts = append(d.hosts, strings.ToLower(h))
 	}
@@ -90,6 +92,9 @@ func (d *door) admit(addr netip.Addr, now int64) *refusal {
 	if d.shut {
 		return &refusal{http.StatusServiceUnavailable, "draining", 5 * time.Second}
 	}
+	if f := d.fails[guesser(addr)]; f != nil && now < f.until {
+		return &refusal{http.StatusTooManyRequests, "auth_fails", time.Duration(f.until - now)}
+	}
 	if d.opening+len(d.coming) >= d.cfg.PendingMax {
 		return &refusal{http.StatusServiceUnavailable, "pending", 2 * time.Second}
 	}
@@ -127,6 +132,49 @@ func (d *door) address(addr netip.Addr, now int64) *bucket {
 		d.addrs[net] = b
 	}
 	return b
+}
+
+// failures counts the wrong proofs of one address.
+type failures struct {
+	count int
+	since int64 // Unix ns: start of the minute that is counted
+	until int64 // refused until then
+}
+
+// over reports whether nothing of it counts any more.
+func (f *failures) over(now int64) bool { return now >= f.until && now-f.since >= int64(time.Minute) }
+
+// guesser is the address that failures are counted by: an IPv6 host has a whole /64.
+func guesser(addr netip.Addr) netip.Addr {
+	if !addr.Is6() {
+		return addr
+	}
+	net, err := addr.Prefix(64)
+	if err != nil {
+		return addr
+	}
+	return net.Addr()
+}
+
+// failed notes a wrong proof. Who brings too many in a minute is refused before the upgrade for a while.
+func (d *door) failed(addr netip.Addr, now int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	key := guesser(addr)
+	f := d.fails[key]
+	if f == nil {
+		if len(d.fails) >= 1024 {
+			maps.DeleteFunc(d.fails, func(_ netip.Addr, f *failures) bool { return f.over(now) })
+		}
+		f = &failures{}
+		d.fails[key] = f
+	}
+	if f.over(now) {
+		*f = failures{since: now}
+	}
+	if f.count++; f.count >= d.cfg.AuthFails {
+		f.until = now + int64(d.cfg.AuthBlock)
+	}
 }
 
 // leave gives the place of a failed upgrade back.
@@ -218,7 +266,7 @@ func (h *Hub) serve(w http.ResponseWriter, r *http.Request, k kind) {
 		return
 	}
 	// nothing of r may be kept: it would hold the buffers of the HTTP server for as long as the link lives
-	c := h.newConn(ws, k, strings.Clone(h.door.serverName(peer.Host)))
+	c := h.newConn(ws, k, strings.Clone(h.door.serverName(peer.Host)), peer.Addr)
 	h.door.enter(c)
 	c.challenge()
 	select {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"heyi/devices"
 	"heyi/gateway/auth"
 	"heyi/gateway/wire"
 	"heyi/internal/fault"
@@ -21,6 +22,8 @@ type proof struct {
 	device  VerifiedDevice
 	session VerifiedSession
 	ticket  media.Ticket
+	resume  *devices.Resume     // of a device that keeps a journal
+	streams *devices.Resumption // where it stands
 	err     error
 }
 
@@ -37,14 +40,17 @@ func (c *conn) handshake(ctx context.Context) bool {
 	c.inWorker(ctx, func(ctx context.Context) { p = c.verify(ctx, *buf) })
 	putBuf(buf)
 	if p.err == nil && c.kind == kindDevice {
-		p.err = c.raiseEpoch(ctx, p)
+		p.err = c.raiseEpoch(ctx, &p)
 	}
 	if p.err == nil {
-		c.inWorker(ctx, func(ctx context.Context) { p.err = c.welcome(ctx, p) })
+		c.inWorker(ctx, func(ctx context.Context) { p.err = c.welcome(ctx, &p) })
 		c.flush()
 	}
 	if p.err != nil {
 		code, reason := closeOf(p.err)
+		if code == wire.CloseBadSignature {
+			c.hub.door.failed(c.from, c.hub.d.Now().UnixNano())
+		}
 		c.shut(code, reason)
 		level := slog.LevelDebug // strangers decide how many there are
 		if code == wire.CloseOverload {
@@ -79,17 +85,24 @@ func (c *conn) verify(ctx context.Context, src []byte) proof {
 		c.addr = "room/" + string(p.ticket.Room) + "/" + string(p.ticket.Participant) + "/" + string(p.ticket.Attachment)
 		c.epoch = p.ticket.JoinGen
 	case a.Kind == "device" && c.kind != kindRoom:
+		if p.resume, p.err = resumeOf(&p.body); p.err != nil {
+			return p
+		}
 		p.device, p.err = c.hub.d.Verifier.Device(ctx, DeviceProof{Auth: a, Server: c.host, Nonce: c.nonce[:], Now: now})
 		c.caller = auth.Caller{Kind: auth.Device, DeviceID: p.device.ID}
+		c.boot = clip(p.body.BootID)
 		c.addr = deviceAddr(p.device.ID)
 	case a.Kind == "session" && c.kind != kindRoom:
 		c.kind = kindSession
 		p.session, p.err = c.hub.d.Verifier.Session(ctx, a.Token, a.Screen, a.Instance, now)
 		c.caller, c.screen, c.instance = p.session.Caller, p.session.Screen, p.session.Instance
 		c.epoch = now.UnixMicro()
-		if c.caller.Kind == auth.Capture {
+		switch c.caller.Kind {
+		case auth.Capture:
 			c.addr = "capture/" + string(c.caller.GrantID)
-		} else {
+		case auth.Party:
+			c.addr = "party/" + string(c.caller.Link)
+		default:
 			c.addr = "staff/" + string(c.caller.StaffID)
 		}
 	default:
@@ -98,11 +111,12 @@ func (c *conn) verify(ctx context.Context, src []byte) proof {
 	return p
 }
 
-// raiseEpoch takes the device's next epoch, together with all others that connect now.
-func (c *conn) raiseEpoch(ctx context.Context, p proof) error {
+// raiseEpoch takes the device's next epoch, together with all others that connect now, and reads where its streams
+// stand.
+func (c *conn) raiseEpoch(ctx context.Context, p *proof) error {
 	res, err := c.hub.connects.ask(ctx, string(p.device.ID), ConnectRequest{
 		Device: p.device.ID, KeySHA256: p.device.KeySHA256, Link: c.id, BootID: p.body.BootID, App: p.body.App,
-		Caps: p.body.Caps, Why: p.body.Why, Serving: p.body.Serving, At: c.hub.d.Now(),
+		Caps: p.body.Caps, Why: p.body.Why, Serving: p.body.Serving, Resume: p.resume, At: c.hub.d.Now(),
 	})
 	if err != nil {
 		return err
@@ -111,7 +125,23 @@ func (c *conn) raiseEpoch(ctx context.Context, p proof) error {
 		return res.Err
 	}
 	c.epoch, c.caller.Epoch, c.caller.DeviceUnit = res.Epoch, res.Epoch, res.Unit
+	p.streams = res.Streams
 	return nil
+}
+
+// resumeOf reads what a device says about its streams. Without the id of its own there is nothing to resume.
+func resumeOf(b *wire.ConnectBody) (*devices.Resume, error) {
+	r := b.Resume
+	if r == nil {
+		return nil, nil
+	}
+	if r.Up.Stream == "" || clip(r.Up.Stream) != r.Up.Stream || clip(r.Down.Stream) != r.Down.Stream ||
+		r.Up.Seq > wire.MaxInt || r.Down.Seq > wire.MaxInt {
+		return nil, fault.New(fault.Invalid, "frame.resume")
+	}
+	return &devices.Resume{
+		DownStream: r.Down.Stream, DownSeq: int64(r.Down.Seq), UpStream: r.Up.Stream, UpSeq: int64(r.Up.Seq), Inventory: clip(b.Hashes["inventory"]),
+	}, nil
 }
 
 // connectBatch writes the epochs of one batch.
@@ -130,7 +160,7 @@ func (h *Hub) connectBatch(ctx context.Context, batch []ConnectRequest) []Connec
 }
 
 // welcome registers the link, supersedes an older one and puts welcome and sync into the outbox.
-func (c *conn) welcome(ctx context.Context, p proof) error {
+func (c *conn) welcome(ctx context.Context, p *proof) error {
 	h := c.hub
 	now := h.d.Now()
 	c.pingAt.Store(now.Add(firstPing(h.cfg.PingEvery)).UnixNano())
@@ -152,6 +182,12 @@ func (c *conn) welcome(ctx context.Context, p proof) error {
 			return err
 		}
 		body.Access = &access
+		if p.streams != nil {
+			c.up.resume(p.streams, &body)
+			if p.streams.WantInventory {
+				body.Want, body.WantInMS = []string{"inventory"}, h.cfg.WantWithin.Milliseconds()
+			}
+		}
 		c.renewAt.Store(renewal(access, now))
 	}
 	if c.kind == kindRoom && h.d.Rooms == nil {
@@ -173,6 +209,7 @@ func (c *conn) welcome(ctx context.Context, p proof) error {
 	h.m.connects.WithLabelValues(c.kind.String()).Inc()
 	for _, o := range older {
 		h.m.takeovers.Inc()
+		c.tookFrom(o, now)
 		o.shut(wire.CloseSuperseded, "superseded")
 	}
 	h.d.Logger.DebugContext(ctx, "link up", slog.String("link", c.id), slog.String("addr", c.addr), slog.Int64("epoch", c.epoch))

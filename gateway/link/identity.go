@@ -40,7 +40,7 @@ func (v verifier) Session(ctx context.Context, token, screen, instance string, n
 		return VerifiedSession{}, fault.Wrap(fault.Expired, CodeTokenExpired, err)
 	case "token.spent":
 		return VerifiedSession{}, fault.Wrap(fault.Conflict, CodeTokenUsed, err)
-	case "auth.required", "capture.over":
+	case "auth.required", "capture.over", "link.over":
 		return VerifiedSession{}, fault.Wrap(fault.Unauthenticated, CodeSignedOut, err)
 	}
 	if err != nil {
@@ -80,7 +80,7 @@ func (p presence) Connect(ctx context.Context, batch []ConnectRequest) []Connect
 	for i, r := range batch {
 		up[i] = devices.LinkUp{
 			Device: r.Device, KeySHA256: r.KeySHA256, BootID: clip(r.BootID), AppVer: clip(r.App.Ver), Engine: clip(r.App.Engine),
-			At: r.At.UnixMicro(),
+			At: r.At.UnixMicro(), Resume: r.Resume,
 		}
 	}
 	out := make([]ConnectResult, len(batch))
@@ -90,7 +90,7 @@ func (p presence) Connect(ctx context.Context, batch []ConnectRequest) []Connect
 			out[i].Err = err
 			continue
 		}
-		out[i] = ConnectResult{Epoch: got[i].Epoch, Unit: got[i].Unit, Err: refused(got[i].Refused)}
+		out[i] = ConnectResult{Epoch: got[i].Epoch, Unit: got[i].Unit, Streams: got[i].Streams, Err: refused(got[i].Refused)}
 	}
 	return out
 }

@@ -63,6 +63,11 @@ type Config struct {
 	ViewEvery   time.Duration // fastest pace of a live view; 500 ms
 	ViewRefresh time.Duration // a view is read again even when nothing was announced; 5 s
 
+	AuthFails int           // wrong proofs a minute from one address; 200
+	AuthBlock time.Duration // then it is refused for so long; 15 min
+
+	WantWithin time.Duration // devices send a wanted inventory within so long; 30 s
+
 	Reconnect wire.ReconnectRule // told to devices; 2 s, 300 s, 30 s
 }
 
@@ -83,6 +88,8 @@ func (c Config) withDefaults() Config {
 	c.BatchWait, c.BatchMax = cmp.Or(c.BatchWait, 20*time.Millisecond), cmp.Or(c.BatchMax, 200)
 	c.Workers, c.RoomWorkers = cmp.Or(c.Workers, 64), cmp.Or(c.RoomWorkers, 32)
 	c.ViewEvery, c.ViewRefresh = cmp.Or(c.ViewEvery, 500*time.Millisecond), cmp.Or(c.ViewRefresh, 5*time.Second)
+	c.AuthFails, c.AuthBlock = cmp.Or(c.AuthFails, 200), cmp.Or(c.AuthBlock, 15*time.Minute)
+	c.WantWithin = cmp.Or(c.WantWithin, 30*time.Second)
 	if c.Reconnect.BaseMS == 0 {
 		c.Reconnect = wire.ReconnectRule{BaseMS: 2000, CapMS: 300_000, WindowMS: 30_000, Hosts: c.Reconnect.Hosts}
 	}
@@ -117,6 +124,8 @@ type Hub struct {
 	watch    *dirty[string, watched]
 	resync   *dirty[*conn, struct{}]
 	views    *views
+	ups      *upstream
+	clones   *clones
 
 	shards  [shards]shard
 	accept  chan *conn // upgraded sockets for Run
@@ -137,6 +146,8 @@ func New(cfg Config, d Deps) *Hub {
 	h.door = newDoor(cfg, h.m)
 	h.connects = newBatcher(cfg.BatchWait, cfg.BatchMax, h.connectBatch)
 	h.views = newViews(h)
+	h.ups = newUpstream(h)
+	h.clones = newClones()
 	for i := range h.shards {
 		h.shards[i].byAddr = map[string][]*conn{}
 	}
@@ -158,7 +169,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	defer stop()
 	var helpers, conns sync.WaitGroup
 	for _, part := range []func(context.Context){
-		h.work.run, h.roomWork.run, h.connects.run, h.sweep, h.views.run, h.runWatch, h.runResync, h.runGone,
+		h.work.run, h.roomWork.run, h.connects.run, h.sweep, h.views.run, h.runWatch, h.runResync, h.runGone, h.runClones, h.ups.run,
 	} {
 		helpers.Go(func() { part(inner) })
 	}

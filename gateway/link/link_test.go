@@ -151,7 +151,7 @@ func TestRulesOfFrames(t *testing.T) {
 		"too deep":           {text(`{"v":1,"t":"ping","b":{"x":` + strings.Repeat("[", 16) + strings.Repeat("]", 16) + `}}`), wire.CloseProtocol, "frame.too_deep"},
 		"broken UTF-8":       {text("{\"v\":1,\"t\":\"ping\",\"b\":{\"x\":\"\xff\"}}"), wire.CloseProtocol, "frame.malformed"},
 		"version":            {text(`{"v":7,"t":"ping"}`), wire.CloseVersion, "frame.version"},
-		"must understand":    {text(`{"v":1,"t":"agreement.sign","flags":1}`), wire.CloseProtocol, "frame.must_understand"},
+		"must understand":    {text(`{"v":1,"t":"future.thing","flags":1}`), wire.CloseProtocol, "frame.must_understand"},
 		"connect again":      {text(`{"v":1,"t":"connect"}`), wire.CloseProtocol, "frame.handshake_over"},
 		"binary":             {func(c *client) { c.raw(websocket.BinaryMessage, []byte(`{"v":1,"t":"ping"}`)) }, wire.CloseProtocol, "frame.binary"},
 		"too fast": {func(c *client) {
@@ -231,12 +231,12 @@ func TestRequestsAndAnswers(t *testing.T) {
 		return jsonOf(t, f)
 	}
 	for raw, want := range map[string]string{
-		`{"v":1,"t":"ticket.create","id":1}`:                      `{"v":1,"t":"ticket.create","re":1,"b":{"no":"A 037"}}`,
-		`{"v":1,"t":"ticket.cancel","id":2}`:                      `{"v":1,"t":"ticket.cancel","re":2,"err":{"code":110,"reason":"queue.already_waiting","ref":"t1"}}`,
-		`{"v":1,"t":"ticket.answer","id":3}`:                      `{"v":1,"t":"ticket.answer","re":3,"err":{"code":100,"reason":"internal","temporary":true}}`,
-		`{"v":1,"t":"ticket.callback","id":4}`:                    `{"v":1,"t":"ticket.callback","re":4,"err":{"code":111,"reason":"x.rate","temporary":true,"retry_after_ms":2000}}`,
-		`{"v":1,"t":"offer.accept","id":5}`:                       `{"v":1,"t":"offer.accept","re":5,"err":{"code":104,"reason":"frame.unknown_type"}}`,
-		`{"v":1,"t":"agreement.sign","id":6,"b":{"future":true}}`: `{"v":1,"t":"error","re":6,"err":{"code":104,"reason":"frame.unknown_type"}}`,
+		`{"v":1,"t":"ticket.create","id":1}`:                    `{"v":1,"t":"ticket.create","re":1,"b":{"no":"A 037"}}`,
+		`{"v":1,"t":"ticket.cancel","id":2}`:                    `{"v":1,"t":"ticket.cancel","re":2,"err":{"code":110,"reason":"queue.already_waiting","ref":"t1"}}`,
+		`{"v":1,"t":"ticket.answer","id":3}`:                    `{"v":1,"t":"ticket.answer","re":3,"err":{"code":100,"reason":"internal","temporary":true}}`,
+		`{"v":1,"t":"ticket.callback","id":4}`:                  `{"v":1,"t":"ticket.callback","re":4,"err":{"code":111,"reason":"x.rate","temporary":true,"retry_after_ms":2000}}`,
+		`{"v":1,"t":"offer.accept","id":5}`:                     `{"v":1,"t":"offer.accept","re":5,"err":{"code":104,"reason":"frame.unknown_type"}}`,
+		`{"v":1,"t":"future.thing","id":6,"b":{"future":true}}`: `{"v":1,"t":"error","re":6,"err":{"code":104,"reason":"frame.unknown_type"}}`,
 	} {
 		if got := ask(raw); got != want {
 			t.Errorf("%s\n got %s\nwant %s", raw, got, want)
@@ -247,7 +247,7 @@ func TestRequestsAndAnswers(t *testing.T) {
 		t.Errorf("the handler saw %+v", got)
 	}
 	// what asks for no answer gets none: the next frame is the pong
-	c.raw(websocket.TextMessage, []byte(`{"v":1,"t":"agreement.sign"}`))
+	c.raw(websocket.TextMessage, []byte(`{"v":1,"t":"future.thing"}`))
 	c.raw(websocket.TextMessage, []byte(`{"v":1,"t":"ticket.create"}`))
 	c.raw(websocket.TextMessage, []byte(`{"v":1,"t":"ping"}`))
 	var pong wire.PongBody

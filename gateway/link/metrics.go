@@ -16,7 +16,9 @@ type metrics struct {
 	ends       *prometheus.CounterVec
 	drops      *prometheus.CounterVec
 	takeovers  prometheus.Counter
+	clones     prometheus.Counter
 	frames     prometheus.Counter
+	durable    *prometheus.CounterVec
 	batchSize  prometheus.Histogram
 	batchTime  prometheus.Histogram
 	goneRetry  prometheus.Counter
@@ -35,7 +37,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		refusals:  counter("refusals_total", "Sockets refused at the door or in the handshake.", "reason"),
 		ends:      counter("ends_total", "Links that ended.", "cause"),
 		drops:     counter("drops_total", "Frames not sent to slow links.", "class"),
+		durable:   counter("durable_total", "Durable frames of devices.", "result"),
 		takeovers: prometheus.NewCounter(prometheus.CounterOpts{Namespace: "heyi", Subsystem: "link", Name: "takeovers_total", Help: "Links superseded by a newer one."}),
+		clones:    prometheus.NewCounter(prometheus.CounterOpts{Namespace: "heyi", Subsystem: "link", Name: "clones_total", Help: "Identities found in two places."}),
 		frames:    prometheus.NewCounter(prometheus.CounterOpts{Namespace: "heyi", Subsystem: "link", Name: "frames_total", Help: "Frames received."}),
 		batchSize: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: "heyi", Subsystem: "link", Name: "epoch_batch_size", Help: "Devices in one epoch write.",
@@ -49,7 +53,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		viewDeltas: prometheus.NewCounter(prometheus.CounterOpts{Namespace: "heyi", Subsystem: "link", Name: "view_deltas_total", Help: "Deltas of live views."}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.links, m.connects, m.refusals, m.ends, m.drops, m.takeovers, m.frames, m.batchSize, m.batchTime, m.goneRetry, m.viewDeltas)
+		reg.MustRegister(m.links, m.connects, m.refusals, m.ends, m.drops, m.takeovers, m.clones, m.frames, m.durable, m.batchSize, m.batchTime, m.goneRetry, m.viewDeltas)
 	}
 	return m
 }

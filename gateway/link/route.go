@@ -28,6 +28,11 @@ func (c *conn) dispatch(ctx context.Context, src []byte) {
 		code, reason := closeOf(err)
 		c.shut(code, reason)
 		return
+	case len(src) > c.hub.cfg.MaxFrame && f.T != wire.Inventory:
+		c.shut(wire.CloseProtocol, "frame.too_large")
+		return
+	case f.Ack != 0 && !c.acked(f.Ack):
+		return
 	case f.Re != 0:
 		return // nothing that this build sends asks for an answer
 	}
@@ -40,6 +45,11 @@ func (c *conn) dispatch(ctx context.Context, src []byte) {
 		return
 	case wire.GoingAway:
 		c.goesAway(&f)
+		return
+	case wire.Ack:
+		return // its header is all it has
+	case wire.Event, wire.Inventory:
+		c.durable(ctx, &f, len(src))
 		return
 	default:
 	}
@@ -106,7 +116,7 @@ func (c *conn) answer(ctx context.Context, f *wire.Frame, t wire.Type, body any,
 	if f.ID == 0 && f.T != wire.Ping {
 		return
 	}
-	out := wire.Frame{T: t, Re: f.ID}
+	out := wire.Frame{T: t, Re: f.ID, Ack: c.up.ack(c.hub.d.Now())}
 	if err != nil {
 		out.T, out.Err, body = f.T, wireError(err), nil
 	}

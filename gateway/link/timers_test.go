@@ -52,7 +52,7 @@ func inBubble(t *testing.T, cfg link.Config, f func(t *testing.T, b *bubble)) {
 		b := &bubble{backend: newBackend(t), listen: &pipes{conns: make(chan net.Conn), over: make(chan struct{})}}
 		b.told = make(chan link.Gone, 10)
 		cfg.Hosts = []string{"x"}
-		b.hub = link.New(cfg, link.Deps{Verifier: b.backend, Presence: b.backend, Nudges: memcoord.New(time.Now), Logger: quiet(), Now: time.Now})
+		b.hub = link.New(cfg, link.Deps{Verifier: b.backend, Presence: b.backend, Streams: b.backend, Nudges: memcoord.New(time.Now), Logger: quiet(), Now: time.Now})
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() {
@@ -72,6 +72,11 @@ func inBubble(t *testing.T, cfg link.Config, f func(t *testing.T, b *bubble)) {
 
 func (b *bubble) login(t *testing.T, d *device) *client {
 	t.Helper()
+	return b.resume(t, d, nil)
+}
+
+func (b *bubble) resume(t *testing.T, d *device, r *wire.ResumeBody) *client {
+	t.Helper()
 	dial := dialer()
 	dial.NetDialContext = func(context.Context, string, string) (net.Conn, error) {
 		near, far := net.Pipe()
@@ -87,7 +92,9 @@ func (b *bubble) login(t *testing.T, d *device) *client {
 	}
 	c := &client{t: t, ws: ws}
 	c.expect(wire.Challenge, &c.ch)
-	c.send(wire.Frame{T: wire.Connect}, d.connect(t, c.ch))
+	body := d.connect(t, c.ch)
+	body.Resume = r
+	c.send(wire.Frame{T: wire.Connect}, body)
 	c.expect(wire.Welcome, &c.wel)
 	_ = ws.SetReadDeadline(time.Time{})
 	return c

@@ -15,6 +15,7 @@ import (
 // callers may ask, the same service answers, and the answer is the same JSON or the same error code.
 type Topics struct {
 	Requests *flow.Requests
+	Dockets  *flow.Dockets
 }
 
 // Register sets the handlers. Call it before Hub.Run.
@@ -32,6 +33,13 @@ func (t Topics) Register(h *Hub) {
 	h.Handle(wire.OfferAccept, request(seat, r.AcceptOffer))
 	h.Handle(wire.OfferDecline, request(seat, r.DeclineOffer))
 	h.Handle(wire.RoomControl, request(seat, r.Control))
+	d, party, phone := t.Dockets, kinds(auth.Device, auth.Capture, auth.Party), kinds(auth.Capture, auth.Party)
+	h.Handle(wire.RoomConsent, request(party, d.Answer))
+	h.Handle(wire.DisputeWithdraw, request(party, d.Withdraw))
+	h.Handle(wire.AgreementReadback, request(party, d.Readback))
+	h.Handle(wire.AgreementHandover, request(terminal, d.Handover))
+	h.Handle(wire.AgreementSign, request(phone, d.Sign))
+	h.Handle(wire.AgreementRefuse, request(party, d.Refuse))
 }
 
 // rule says whether a caller may ask at all. Errors: as REST for the same caller.
@@ -69,7 +77,10 @@ func request[In, Out any](may rule, do func(context.Context, flow.By, In) (Out, 
 		if err := f.Body(&in); err != nil {
 			return nil, err
 		}
-		return do(ctx, flow.By{Actor: c.Actor(), Device: c.DeviceID, Staff: c.StaffID, Cause: "link/" + addr}, in)
+		by := flow.By{
+			Actor: c.Actor(), Device: c.DeviceID, Grant: c.GrantID, Link: c.Link, Staff: c.StaffID, Unit: c.StaffUnit, Cause: "link/" + addr,
+		}
+		return do(ctx, by, in)
 	}
 }
 

@@ -25,6 +25,7 @@ import (
 	"github.com/gorilla/websocket"
 	"go.uber.org/goleak"
 
+	"heyi/devices"
 	"heyi/gateway/auth"
 	"heyi/gateway/link"
 	"heyi/gateway/wire"
@@ -112,6 +113,11 @@ type backend struct {
 	tickets map[string]media.Ticket
 	life10  time.Duration // of access tokens
 
+	streams  map[ident.DeviceID]devices.StreamsAt
+	stored   map[ident.DeviceID][]devices.UpFrame
+	appends  [][]devices.UpFrame
+	appendNo error // of the next Append
+
 	rooms *engine
 }
 
@@ -121,6 +127,7 @@ func newBackend(tb testing.TB) *backend {
 		t: tb, devices: map[ident.DeviceID]*device{}, life: map[ident.DeviceID]string{}, expired: map[ident.DeviceID]bool{},
 		epochs: map[ident.DeviceID]int64{}, told: make(chan link.Gone, 5000), tokens: map[string]link.VerifiedSession{},
 		tickets: map[string]media.Ticket{}, life10: 10 * time.Minute,
+		streams: map[ident.DeviceID]devices.StreamsAt{}, stored: map[ident.DeviceID][]devices.UpFrame{},
 	}
 }
 
@@ -204,8 +211,47 @@ func (b *backend) Connect(_ context.Context, batch []link.ConnectRequest) []link
 		}
 		b.epochs[q.Device]++
 		out[i] = link.ConnectResult{Epoch: b.epochs[q.Device], Unit: "u1"}
+		if q.Resume != nil {
+			at, known := b.streams[q.Device]
+			res, write, _ := devices.PlanResume(at, known, *q.Resume, ident.New[string]())
+			if write {
+				b.streams[q.Device] = res.StreamsAt
+			}
+			out[i].Streams = &res
+		}
 	}
 	return out
+}
+
+// Append implements link.Streams by the rules of the store.
+func (b *backend) Append(_ context.Context, frames []devices.UpFrame) ([]devices.UpResult, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.appendNo; err != nil {
+		b.appendNo = nil
+		return nil, err
+	}
+	b.appends = append(b.appends, frames)
+	out := make([]devices.UpResult, len(frames))
+	for i, f := range frames {
+		at := b.streams[f.Device]
+		switch {
+		case f.Epoch != b.epochs[f.Device]:
+			out[i] = devices.UpSuperseded
+		case f.Stream != at.Up && at.Up != "", f.Seq > at.UpAcked+1:
+			out[i] = devices.UpBroken
+		case f.Seq <= at.UpAcked:
+			out[i] = devices.UpRepeated
+		default:
+			at.Up, at.UpAcked = f.Stream, f.Seq
+			if f.Inventory != nil {
+				at.Inventory = f.Inventory.Hash
+			}
+			b.streams[f.Device] = at
+			b.stored[f.Device] = append(b.stored[f.Device], f)
+		}
+	}
+	return out, nil
 }
 
 // Gone implements link.Presence.
@@ -307,7 +353,7 @@ func setup(tb testing.TB, cfg link.Config, tune ...func(*link.Deps, *link.Hub)) 
 	if cfg.Hosts == nil {
 		cfg.Hosts = []string{"heyi.test", "127.0.0.1", "localhost"}
 	}
-	d := link.Deps{Verifier: w.backend, Presence: w.backend, Rooms: w.rooms, Nudges: w.nudges, Logger: quiet(), Now: time.Now}
+	d := link.Deps{Verifier: w.backend, Presence: w.backend, Rooms: w.rooms, Streams: w.backend, Nudges: w.nudges, Logger: quiet(), Now: time.Now}
 	for _, f := range tune {
 		f(&d, nil)
 	}

@@ -17,6 +17,7 @@ import (
 const (
 	StaffCookie   = "heyi_staff"
 	CaptureCookie = "heyi_capture"
+	PartyCookie   = "heyi_party"
 )
 
 // CSRFHeader carries the token that a change made with a cookie needs.
@@ -24,7 +25,7 @@ const CSRFHeader = "X-CSRF-Token"
 
 // Authenticator says who stands behind a credential.
 //
-// Errors: fault.Unauthenticated with "auth.required" or a finer code ("capture.over"); fault.Unavailable when the
+// Errors: fault.Unauthenticated with "auth.required" or a finer code ("capture.over", "link.over"); fault.Unavailable when the
 // store cannot be asked.
 type Authenticator interface {
 	// Device checks the access token of a live signed link.
@@ -33,6 +34,8 @@ type Authenticator interface {
 	Staff(ctx context.Context, cookie string) (caller auth.Caller, csrf string, err error)
 	// Capture checks the value of the cookie of a phone paired as camera.
 	Capture(ctx context.Context, cookie string) (caller auth.Caller, csrf string, err error)
+	// Party checks the value of the cookie of a phone that redeemed a party's link.
+	Party(ctx context.Context, cookie string) (caller auth.Caller, csrf string, err error)
 }
 
 // CallerOf returns who calls; false on a route for anyone.
@@ -53,7 +56,7 @@ func CSRFOf(c *fiber.Ctx) string {
 	return s
 }
 
-// SetCookie sets one of the two cookies, for REST only, until age is over.
+// SetCookie sets one of the cookies, for REST only, until age is over.
 func SetCookie(c *fiber.Ctx, name, value string, age time.Duration) {
 	c.Cookie(&fiber.Cookie{
 		Name: name, Value: value, Path: Prefix, MaxAge: int(age / time.Second),
@@ -61,7 +64,7 @@ func SetCookie(c *fiber.Ctx, name, value string, age time.Duration) {
 	})
 }
 
-// ClearCookie removes one of the two cookies.
+// ClearCookie removes one of the cookies.
 func ClearCookie(c *fiber.Ctx, name string) {
 	c.Cookie(&fiber.Cookie{
 		Name: name, Path: Prefix, Expires: time.Unix(0, 0), HTTPOnly: true,
@@ -91,8 +94,9 @@ func (g gate) admit(who Who) fiber.Handler {
 	}
 }
 
-// caller finds the credential that fits the route. A bearer token is tried alone: who sends one means it. Of two
-// cookies (a desk and a phone page in one browser) a change belongs to the one whose CSRF token it shows.
+// caller finds the credential that fits the route. A bearer token is tried alone: who sends one means it. Of several
+// cookies (a desk and a phone page in one browser) a request belongs to the one whose CSRF token it shows; a read that
+// shows none belongs to the first that is good.
 func (g gate) caller(c *fiber.Ctx, who Who) (auth.Caller, string, error) {
 	ctx := c.UserContext()
 	if token, ok := bearer(c.Get(fiber.HeaderAuthorization)); ok {
@@ -102,8 +106,12 @@ func (g gate) caller(c *fiber.Ctx, who Who) (auth.Caller, string, error) {
 		caller, err := g.auth.Device(ctx, token)
 		return caller, "", err
 	}
-	none := fault.New(fault.Unauthenticated, "auth.required")
-	var found error = none
+	var (
+		found  error       = fault.New(fault.Unauthenticated, "auth.required")
+		first  auth.Caller // who reads when no token is shown
+		firstC string
+	)
+	shown := c.Get(CSRFHeader)
 	for _, way := range []struct {
 		kind   auth.CallerKind
 		cookie string
@@ -111,6 +119,7 @@ func (g gate) caller(c *fiber.Ctx, who Who) (auth.Caller, string, error) {
 	}{
 		{auth.Staff, StaffCookie, g.auth.Staff},
 		{auth.Capture, CaptureCookie, g.auth.Capture},
+		{auth.Party, PartyCookie, g.auth.Party},
 	} {
 		value := c.Cookies(way.cookie)
 		if value == "" || !slices.Contains(who.Kinds, way.kind) {
@@ -121,10 +130,16 @@ func (g gate) caller(c *fiber.Ctx, who Who) (auth.Caller, string, error) {
 			found = err
 			continue
 		}
-		if safe(c.Method()) || sameToken(c.Get(CSRFHeader), csrf) {
+		if sameToken(shown, csrf) {
 			return caller, csrf, nil
 		}
+		if first.Kind == "" {
+			first, firstC = caller, csrf
+		}
 		found = fault.New(fault.Forbidden, "auth.csrf")
+	}
+	if first.Kind != "" && safe(c.Method()) {
+		return first, firstC, nil
 	}
 	return auth.Caller{}, "", found
 }

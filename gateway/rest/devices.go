@@ -3,6 +3,7 @@ package rest
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"mime"
 	"strconv"
 	"time"
@@ -19,6 +20,7 @@ import (
 // Devices is the area of the fleet's registry and of visits. All fields but RTT must be set.
 type Devices struct {
 	Registry *devices.Registry
+	Streams  *devices.Streams
 	Tree     *org.Tree
 	RTT      func(ident.DeviceID) (ms int, ok bool) // round trip of the live link, when this node holds it
 	Now      func() time.Time
@@ -101,7 +103,7 @@ func (a Devices) list(c *fiber.Ctx) error {
 	return c.JSON(fiber.Map{"rows": rows, "next": page.Next, "total": page.Total})
 }
 
-// deviceEvents is how many events a device's page shows.
+// deviceEvents is how many events, and how many reports of its own, a device's page shows.
 const deviceEvents = 50
 
 type eventRow struct {
@@ -110,14 +112,31 @@ type eventRow struct {
 	Actor string `json:"actor"` // "<kind>/<id>"
 }
 
+// reportRow is something that a device reported itself.
+type reportRow struct {
+	ID       int64           `json:"id"`
+	Kind     string          `json:"kind"`
+	Data     json.RawMessage `json:"data"`
+	DeviceAt int64           `json:"device_at"` // the device's own clock, 0 unknown
+	At       int64           `json:"at"`
+}
+
+type inventoryRow struct {
+	Hash     string          `json:"hash"`
+	At       int64           `json:"at"`
+	Document json.RawMessage `json:"document"`
+}
+
 type deviceDetail struct {
 	DeviceRow
 
-	Spot      string      `json:"spot"` // where in the unit it stands
-	Alg       devices.Alg `json:"alg"`
-	CredExpAt int64       `json:"cred_exp_at"`
-	Epoch     int64       `json:"epoch"`
-	Events    []eventRow  `json:"events"`
+	Spot      string        `json:"spot"` // where in the unit it stands
+	Alg       devices.Alg   `json:"alg"`
+	CredExpAt int64         `json:"cred_exp_at"`
+	Epoch     int64         `json:"epoch"`
+	Events    []eventRow    `json:"events"`
+	Inventory *inventoryRow `json:"inventory"` // null: never sent
+	Reports   []reportRow   `json:"reports"`
 }
 
 func (a Devices) get(c *fiber.Ctx) error {
@@ -133,7 +152,20 @@ func (a Devices) get(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	out := deviceDetail{DeviceRow: a.row(d), Spot: d.Place, Alg: d.Alg, CredExpAt: d.CredExpAt, Epoch: d.Epoch, Events: make([]eventRow, 0, len(events))}
+	inventory, reports, err := a.Streams.Timeline(c.UserContext(), scopeOf(c), id, deviceEvents)
+	if err != nil {
+		return err
+	}
+	out := deviceDetail{
+		DeviceRow: a.row(d), Spot: d.Place, Alg: d.Alg, CredExpAt: d.CredExpAt, Epoch: d.Epoch,
+		Events: make([]eventRow, 0, len(events)), Reports: make([]reportRow, 0, len(reports)),
+	}
+	if inventory != nil {
+		out.Inventory = &inventoryRow{Hash: inventory.Hash, At: inventory.At, Document: inventory.Document}
+	}
+	for _, r := range reports {
+		out.Reports = append(out.Reports, reportRow(r))
+	}
 	for _, e := range events {
 		out.Events = append(out.Events, eventRow{Type: e.Type, At: e.At, Actor: string(e.Actor.Kind) + "/" + e.Actor.ID})
 	}

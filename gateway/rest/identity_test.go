@@ -104,7 +104,8 @@ func newHouse(t *testing.T) *house {
 	}
 	_, err = staff.SeedStaff(ctx, people1, false)
 	check(err)
-	h.devices = rest.Devices{Registry: registry, Tree: h.tree, Now: time.Now, RTT: func(ident.DeviceID) (int, bool) { return 12, true }}
+	streams := devices.NewStreams(devices.StreamsDeps{Store: h.store, Node: devices.NodeID{Name: "n1", Inc: 1}, Logger: slog.New(slog.DiscardHandler)})
+	h.devices = rest.Devices{Registry: registry, Streams: streams, Tree: h.tree, Now: time.Now, RTT: func(ident.DeviceID) (int, bool) { return 12, true }}
 	h.api = newAPI(t, rest.Deps{Auth: door, Now: time.Now},
 		rest.Staff{People: staff, Tokens: h.tokens, CSRF: door.CSRF, Registry: registry, Tree: h.tree, Nudges: c, Demo: true, Now: time.Now},
 		rest.Claims{Registry: registry, Tree: h.tree, PublicURL: "https://heyi.test", Poll: 20 * time.Millisecond, Now: time.Now},

@@ -45,6 +45,8 @@ type line struct {
 	doc     *openapi3.T
 	desk    *queue.Desk
 	matcher *queue.Matcher
+	rooms   *session.Executor
+	dockets *flow.Dockets
 	judge   *client
 	staff   ident.StaffID
 }
@@ -73,15 +75,18 @@ func newLine(t *testing.T) *line {
 	}, time.Now)
 	ok(err)
 	staff := people.NewService(people.Config{Cost: people.Argon2{MemoryKiB: 64, Passes: 1, Lanes: 1}}, people.Deps{Store: h.store, Limiter: c, Now: time.Now})
+	links := l.links(c)
 	door := auth.NewAuthenticator(auth.Deps{
-		Keys: keys, Tokens: h.tokens, Epochs: h.store, Signins: staff, Grants: h.store, CSRFKey: hmacKey.Secret, Now: time.Now,
+		Keys: keys, Tokens: h.tokens, Epochs: h.store, Signins: staff, Grants: h.store, Links: links, CSRFKey: hmacKey.Secret, Now: time.Now,
 	})
 	rooms := session.NewExecutor(session.ExecutorDeps{Store: h.store, Engine: applied{}, Nudges: c, Node: "n1", Now: time.Now, Logger: log})
+	l.rooms = rooms
+	l.dockets = newDockets(t, h, c, rooms, staff)
 	l.desk = queue.NewDesk(queue.Deps{Store: h.store, Nudges: c, Node: "n1", Now: time.Now, TZ: time.UTC})
 	l.matcher = queue.NewMatcher(queue.MatcherDeps{Store: h.store, Nudges: c, Node: "n1", Now: time.Now, Logger: log})
 	f := flow.New(flow.Deps{Store: h.store, Rooms: rooms, Nudges: c, Node: "n1", Logger: log})
 	views := &flow.Views{Store: h.store, Service: queue.NewBoard(queue.BoardDeps{Store: h.store, Now: time.Now}), Now: time.Now, TZ: time.UTC, Lease: 15 * time.Second}
-	asked := &flow.Requests{Desk: l.desk, Flow: f, Views: views, Visits: h.devices.Registry, Now: time.Now}
+	asked := &flow.Requests{Desk: l.desk, Flow: f, Dockets: l.dockets, Views: views, Visits: h.devices.Registry, Now: time.Now}
 	captures := session.NewCaptures(session.CapturesDeps{Store: h.store, Limiter: c, Nudges: c, Key: hmacKey.Secret, Now: time.Now})
 	h.api = newAPI(t, rest.Deps{Auth: door, Now: time.Now},
 		rest.Staff{People: staff, Tokens: h.tokens, CSRF: door.CSRF, Registry: h.devices.Registry, Tree: h.tree, Nudges: c, Demo: true, Now: time.Now},
@@ -93,8 +98,13 @@ func newLine(t *testing.T) *line {
 		rest.Tickets{Requests: asked},
 		rest.Captures{Captures: captures, Tokens: h.tokens, CSRF: door.CSRF, PublicURL: "https://heyi.test", Now: time.Now},
 		rest.Desk{Requests: asked},
-		rest.Sessions{Requests: asked, Rooms: rooms, Records: &session.Records{Store: h.store, Now: time.Now}, Tokens: h.tokens, RTCURL: "/ws/rtc", Now: time.Now},
+		rest.Sessions{Requests: asked, Rooms: rooms, Records: &session.Records{Store: h.store, Nudges: c, Now: time.Now}, Tokens: h.tokens, RTCURL: "/ws/rtc", Now: time.Now},
 		rest.ConsoleQueue{Views: views},
+		rest.Disputes{Dockets: l.dockets},
+		rest.Party{Dockets: l.dockets},
+		rest.Links{Links: links, Tokens: h.tokens, CSRF: door.CSRF, Now: time.Now},
+		rest.Texts{Demo: true, Auth: door, Sent: l.sent},
+		rest.Verify{Check: checkNothing, Keys: h.store.SealKeys, Limiter: c},
 	)
 	server := httptest.NewServer(bridge.New(h.api.App, bridge.Config{Limit: h.api.BodyLimit}))
 	t.Cleanup(server.Close)

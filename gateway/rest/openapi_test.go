@@ -25,6 +25,14 @@ func areas() []rest.Area {
 		rest.Desk{},
 		rest.Sessions{},
 		rest.ConsoleQueue{},
+		rest.Disputes{},
+		rest.Party{},
+		rest.Links{},
+		rest.Texts{},
+		rest.Verify{},
+		rest.Cases{},
+		rest.Handoffs{},
+		rest.Intake{},
 	}
 }
 

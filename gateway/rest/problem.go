@@ -146,7 +146,7 @@ func Body(c *fiber.Ctx, v any) error {
 		return fault.New(fault.Invalid, "request.content_type")
 	}
 	src := c.Body()
-	if len(src) > MaxJSON {
+	if limit, _ := c.Locals(keyLimit).(int); len(src) > max(limit, MaxJSON) {
 		return fault.New(fault.Invalid, "request.too_large")
 	}
 	dec := json.NewDecoder(bytes.NewReader(src))

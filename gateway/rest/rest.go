@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -27,7 +28,9 @@ const Prefix = "/api/v1"
 // Limits of request bodies in bytes.
 const (
 	MaxJSON  = 64 << 10 // a body read with Body
+	MaxLong  = 1 << 20  // the same on a route named by Router.Long
 	MaxLarge = 8 << 20  // a route named by Router.Large
+	maxFiles = 25 << 20 // default of Deps.MaxUpload: a file of 20 MiB and the form around it
 )
 
 // Info is what anyone may know of this installation.
@@ -41,13 +44,15 @@ type Info struct {
 	Open    bool   `json:"open"` // the service is open now
 }
 
-// Deps are what the core works with. All must be set.
+// Deps are what the core works with. All but MaxUpload must be set.
 type Deps struct {
 	Auth Authenticator
 	// Info answers GET /info; TLS and NowAt are filled in.
 	Info   func(ctx context.Context) (Info, error)
 	Logger *slog.Logger
 	Now    func() time.Time
+	// MaxUpload bounds the body of a route named by Router.Upload, in bytes; 0 means 25 MiB.
+	MaxUpload int
 }
 
 // Area is one group of routes, e.g. tickets.
@@ -59,6 +64,9 @@ type API struct {
 	Routes []Route
 	Spec   []byte // the merged openapi document, YAML
 	large  map[string]bool
+	upload []Route
+	long   []Route
+	files  int
 }
 
 // New builds the app with the core routes and those of areas.
@@ -67,6 +75,9 @@ func New(d Deps, areas ...Area) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
+	if d.MaxUpload == 0 {
+		d.MaxUpload = maxFiles
+	}
 	p := problems{logger: d.Logger}
 	app := fiber.New(fiber.Config{
 		AppName:               "heyi",
@@ -74,7 +85,7 @@ func New(d Deps, areas ...Area) (*API, error) {
 		StrictRouting:         true,
 		CaseSensitive:         true,
 		Immutable:             true, // strings of a request outlive its handler in services and caches
-		BodyLimit:             MaxLarge,
+		BodyLimit:             max(MaxLarge, d.MaxUpload),
 		ErrorHandler:          p.handle,
 	})
 	app.Use(requestContext, p.accessLog(d.Now), recover.New(recover.Config{
@@ -87,13 +98,18 @@ func New(d Deps, areas ...Area) (*API, error) {
 		a.Routes(r)
 	}
 	app.Use(func(*fiber.Ctx) error { return fault.New(fault.NotFound, "request.no_route") })
-	return &API{App: app, Routes: r.routes, Spec: spec, large: r.large}, nil
+	return &API{App: app, Routes: r.routes, Spec: spec, large: r.large, upload: r.upload, long: r.long, files: d.MaxUpload}, nil
 }
 
 // BodyLimit returns how many bytes the body of a request to path may have; gateway/bridge asks before it reads.
 func (a *API) BodyLimit(method, path string) int64 {
-	if a.large[method+" "+path] {
+	switch {
+	case a.large[method+" "+path]:
 		return MaxLarge
+	case slices.ContainsFunc(a.upload, func(r Route) bool { return r.fits(method, path) }):
+		return int64(a.files)
+	case slices.ContainsFunc(a.long, func(r Route) bool { return r.fits(method, path) }):
+		return MaxLong
 	}
 	return MaxJSON
 }
@@ -130,6 +146,7 @@ const (
 	keyCaller    = "heyi.caller"
 	keyCSRF      = "heyi.csrf"
 	keyRoute     = "heyi.route"
+	keyLimit     = "heyi.limit"
 )
 
 // requestContext is the first middleware: the context of the connection becomes the request's, so that a client that

@@ -19,6 +19,7 @@ import (
 	"heyi/gateway/auth"
 	"heyi/gateway/rest"
 	"heyi/internal/fault"
+	"heyi/mediation/partylink"
 	"heyi/people"
 )
 
@@ -44,6 +45,13 @@ func (door) Capture(_ context.Context, cookie string) (auth.Caller, string, erro
 		return auth.Caller{}, "", fault.New(fault.Unauthenticated, "capture.over")
 	}
 	return auth.Caller{Kind: auth.Capture, GrantID: "g1"}, "capture-csrf", nil
+}
+
+func (door) Party(_ context.Context, cookie string) (auth.Caller, string, error) {
+	if cookie != "party-cookie" {
+		return auth.Caller{}, "", fault.New(fault.Unauthenticated, "link.over")
+	}
+	return auth.Caller{Kind: auth.Party, Link: "l1", Purpose: partylink.Join}, "party-csrf", nil
 }
 
 func newAPI(t *testing.T, d rest.Deps, areas ...rest.Area) *rest.API {
@@ -232,10 +240,13 @@ func TestWhoMayCall(t *testing.T) {
 		r.Get("/lawyer", rest.RequireRole(people.Mediator, people.Lawyer), whoami)
 		r.Get("/operator", rest.RequireRole(people.Operator), whoami)
 		r.Post("/all", rest.Require(auth.Device, auth.Capture, auth.Staff), whoami)
+		r.Get("/party", rest.Require(auth.Device, auth.Capture, auth.Party), whoami)
+		r.Post("/party", rest.Require(auth.Device, auth.Capture, auth.Party), whoami)
 	}))
 	const (
 		staff   = "heyi_staff=staff-cookie"
 		capture = "heyi_capture=capture-cookie"
+		party   = "heyi_party=party-cookie"
 	)
 	tests := map[string]struct {
 		method, path, bearer, cookie, csrf string
@@ -259,6 +270,15 @@ func TestWhoMayCall(t *testing.T) {
 		"two cookies, none of them shown":   {"POST", "/all", "", staff + "; " + capture, "", "403 auth.csrf"},
 		"a phone whose visit is over":       {"POST", "/all", "", "heyi_capture=old", "capture-csrf", "401 capture.over"},
 		"an old phone, a live desk, a desk": {"POST", "/all", "", staff + "; heyi_capture=old", "staff-csrf", "200 staff staff-csrf"},
+		"a party reads":                     {"GET", "/party", "", party, "", "200 party party-csrf"},
+		"a party changes":                   {"POST", "/party", "", party, "party-csrf", "200 party party-csrf"},
+		"a party without CSRF token":        {"POST", "/party", "", party, "", "403 auth.csrf"},
+		"a party on a staff route":          {"GET", "/staff", "", party, "", "401 auth.required"},
+		"a party whose right has ended":     {"GET", "/party", "", "heyi_party=old", "", "401 link.over"},
+		"camera and party, the party reads": {"GET", "/party", "", capture + "; " + party, "party-csrf", "200 party party-csrf"},
+		"camera and party, the camera does": {"GET", "/party", "", capture + "; " + party, "capture-csrf", "200 capture capture-csrf"},
+		"camera and party, nobody named":    {"GET", "/party", "", capture + "; " + party, "", "200 capture capture-csrf"},
+		"camera and party, one changes":     {"POST", "/party", "", capture + "; " + party, "party-csrf", "200 party party-csrf"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -342,8 +362,12 @@ func TestLargeBodiesAreForTheirRoutes(t *testing.T) {
 	api := newAPI(t, rest.Deps{}, routes(func(r *rest.Router) {
 		r.Post("/devices/import", rest.Anyone(), func(c *fiber.Ctx) error { return c.SendStatus(204) })
 		r.Large("/devices/import")
+		r.Upload("POST", "/disputes/{id}/scan")
 	}))
-	for path, want := range map[string]int64{"/api/v1/devices/import": rest.MaxLarge, "/api/v1/claims": rest.MaxJSON} {
+	for path, want := range map[string]int64{
+		"/api/v1/devices/import": rest.MaxLarge, "/api/v1/claims": rest.MaxJSON, "/api/v1/disputes/d1/scan": 25 << 20, "/api/v1/disputes/scan": rest.MaxJSON,
+		"/api/v1/disputes/d1/scan/x": rest.MaxJSON, "/disputes/d1/scan": rest.MaxJSON, "/api/v1/disputes/d1/scanner": rest.MaxJSON,
+	} {
 		if got := api.BodyLimit("POST", path); got != want {
 			t.Errorf("%s: %d, want %d", path, got, want)
 		}

@@ -41,6 +41,8 @@ type Router struct {
 	gate   gate
 	routes []Route
 	large  map[string]bool
+	upload []Route // by Upload
+	long   []Route // by Long
 }
 
 // Get registers a GET route. Paths are written as in the documents, below Prefix: "/claims/{id}"; c.Params("id")
@@ -56,14 +58,46 @@ func (r *Router) Put(path string, who Who, h fiber.Handler) { r.add(fiber.Method
 // Large lets the body of one POST route without parameters grow to MaxLarge.
 func (r *Router) Large(path string) { r.large[fiber.MethodPost+" "+Prefix+path] = true }
 
+// Upload lets the body of one route grow to Deps.MaxUpload: files. The path may have parameters.
+func (r *Router) Upload(method, path string) {
+	r.upload = append(r.upload, Route{Method: method, Path: path})
+}
+
+// Long lets the JSON of one route grow to MaxLong: an agreement, a drawn signature. Call it before the route is
+// registered.
+func (r *Router) Long(method, path string) {
+	r.long = append(r.long, Route{Method: method, Path: path})
+}
+
+// fits reports whether a request's path is this route's: parts in braces stand for anything.
+func (r Route) fits(method, path string) bool {
+	path, ok := strings.CutPrefix(path, Prefix)
+	if !ok || method != r.Method || strings.Count(path, "/") != strings.Count(r.Path, "/") {
+		return false
+	}
+	for part := range strings.SplitSeq(r.Path, "/") {
+		var have string
+		have, path, _ = strings.Cut(path, "/")
+		if have != part && !strings.HasPrefix(part, "{") {
+			return false
+		}
+	}
+	return true
+}
+
 func (r *Router) add(method, path string, who Who, h fiber.Handler) {
 	same := func(o Route) bool { return o.Method == method && o.Path == path }
 	if slices.ContainsFunc(r.routes, same) {
 		panic("rest: two handlers for " + method + " " + path) // a defect of the build; every start and test finds it
 	}
 	r.routes = append(r.routes, Route{Method: method, Path: path, Who: who})
+	limit := MaxJSON
+	if slices.ContainsFunc(r.long, same) {
+		limit = MaxLong
+	}
 	mark := func(c *fiber.Ctx) error {
 		c.Locals(keyRoute, Prefix+path)
+		c.Locals(keyLimit, limit)
 		return c.Next()
 	}
 	pattern := Prefix + strings.NewReplacer("{", ":", "}", "").Replace(path)

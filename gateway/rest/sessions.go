@@ -14,6 +14,7 @@ import (
 	"heyi/internal/ident"
 	"heyi/media"
 	"heyi/mediation/flow"
+	"heyi/mediation/partylink"
 	"heyi/mediation/session"
 )
 
@@ -38,7 +39,7 @@ type Sessions struct {
 // Routes implements Area.
 func (a Sessions) Routes(r *Router) {
 	take := RequireRole(auth.RolesOf(auth.TakeTickets)...)
-	r.Post("/sessions/{id}/media-tickets", Require(auth.Device, auth.Capture, auth.Staff), a.mediaTicket)
+	r.Post("/sessions/{id}/media-tickets", Require(auth.Device, auth.Capture, auth.Party, auth.Staff), a.mediaTicket)
 	r.Post("/sessions/{id}/leave", Require(auth.Device), a.leave)
 	r.Post("/sessions/{id}/rating", Require(auth.Device, auth.Capture), a.rate)
 	r.Post("/sessions/{id}/control", take, a.control)
@@ -67,7 +68,10 @@ func (a Sessions) mediaTicket(c *fiber.Ctx) error {
 		return err
 	}
 	caller := Caller(c)
-	who := session.Who{Staff: caller.StaffID, Device: caller.DeviceID, Grant: caller.GrantID}
+	if caller.Kind == auth.Party && caller.Purpose != partylink.Join {
+		return fault.New(fault.NotFound, "session.none") // it signs, the room is not its
+	}
+	who := session.Who{Staff: caller.StaffID, Device: caller.DeviceID, Grant: caller.GrantID, Link: caller.Link}
 	t, k, err := a.Rooms.Entry(c.UserContext(), who, plainCommand(c, "room.enter", a.Now()), id, in.Attach)
 	if err != nil {
 		return err
@@ -140,10 +144,11 @@ func (a Sessions) control(c *fiber.Ctx) error {
 
 func (a Sessions) note(c *fiber.Ctx) error {
 	var in struct {
-		Matter   string `json:"matter"`
-		Advice   string `json:"advice"`
-		Answer   string `json:"answer"`
-		NextStep string `json:"next_step"`
+		Matter    string `json:"matter"`
+		Advice    string `json:"advice"`
+		Answer    string `json:"answer"`
+		Materials string `json:"materials"`
+		NextStep  string `json:"next_step"`
 	}
 	if err := Body(c, &in); err != nil {
 		return err
@@ -157,7 +162,7 @@ func (a Sessions) note(c *fiber.Ctx) error {
 		return fault.InField("request.bad_version", fiber.HeaderIfMatch)
 	}
 	n, err := a.Records.SaveNote(c.UserContext(), plainCommand(c, "consult.save", a.Now()), id, Caller(c).StaffID, version,
-		session.Note{Matter: in.Matter, Advice: in.Advice, Answer: in.Answer, NextStep: in.NextStep})
+		session.Note{Matter: in.Matter, Advice: in.Advice, Answer: in.Answer, Materials: in.Materials, NextStep: in.NextStep})
 	if err != nil {
 		return err
 	}

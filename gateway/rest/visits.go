@@ -24,7 +24,10 @@ func (a Visits) Routes(r *Router) {
 // by is the caller of a request as the services know him.
 func by(c *fiber.Ctx) flow.By {
 	caller := Caller(c)
-	return flow.By{Actor: caller.Actor(), Device: caller.DeviceID, Staff: caller.StaffID, Cause: "request/" + requestID(c)}
+	return flow.By{
+		Actor: caller.Actor(), Device: caller.DeviceID, Grant: caller.GrantID, Link: caller.Link, Staff: caller.StaffID, Unit: caller.StaffUnit,
+		Cause: "request/" + requestID(c),
+	}
 }
 
 // reply answers with what a request gave.

@@ -46,6 +46,7 @@ type ConnectBody struct {
 	Hashes  map[string]string `json:"hashes,omitempty"`
 	Why     string            `json:"why,omitempty"`     // boot, lost, moved, user
 	Serving bool              `json:"serving,omitempty"` // a ticket, visit or room is open at this terminal
+	Resume  *ResumeBody       `json:"resume,omitempty"`  // devices that keep a journal
 }
 
 // AccessBody is the bearer token of a live signed link.
@@ -85,7 +86,10 @@ type WelcomeBody struct {
 	Ping       PingRule      `json:"ping"`
 	Reconnect  ReconnectRule `json:"reconnect"`
 	Limits     LimitsBody    `json:"limits"`
-	Want       []string      `json:"want,omitempty"`
+	Down       *DownBody     `json:"down,omitempty"` // device links that sent resume
+	Up         *UpBody       `json:"up,omitempty"`
+	Want       []string      `json:"want,omitempty"`           // full documents that the server lacks: inventory
+	WantInMS   int64         `json:"want_within_ms,omitempty"` // sent after a random part of this
 	NowAt      int64         `json:"now_at"`
 	DesiredVer string        `json:"desired_ver,omitempty"`
 	TZ         string        `json:"tz,omitempty"`

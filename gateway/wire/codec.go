@@ -18,8 +18,8 @@ var (
 // MaxDepth bounds the nesting of a frame.
 const MaxDepth = 16
 
-// maxInt is the largest integer that every JSON reader keeps exactly (2^53 - 1).
-const maxInt = 1<<53 - 1
+// MaxInt is the largest integer that every JSON reader keeps exactly (2^53 - 1).
+const MaxInt = 1<<53 - 1
 
 // Bytes is a byte string that travels as base64url without padding (RFC 4648 §5).
 type Bytes []byte
@@ -70,7 +70,7 @@ func Decode(src []byte, f *Frame) error {
 		return ErrVersion
 	case f.T == 0:
 		return fmt.Errorf("%w: t missing", ErrBadField)
-	case f.ID > maxInt || f.Re > maxInt || f.Seq > maxInt || f.Ack > maxInt || f.At > maxInt || f.At < -maxInt:
+	case f.ID > MaxInt || f.Re > MaxInt || f.Seq > MaxInt || f.Ack > MaxInt || f.At > MaxInt || f.At < -MaxInt:
 		return fmt.Errorf("%w: integer beyond 2^53", ErrBadField)
 	case f.Err != nil && f.Re == 0:
 		return fmt.Errorf("%w: err without re", ErrBadField)
@@ -179,12 +179,15 @@ func typeOf(name string) (Type, bool) {
 var names = [256]string{
 	Challenge: "challenge", Connect: "connect", Welcome: "welcome", GoingAway: "going_away", Ping: "ping", Pong: "pong",
 	Ack: "ack", ErrorMsg: "error", AuthRefresh: "auth_refresh", LinkConfig: "link_config", Sync: "sync",
-	Telemetry: "telemetry", Notify: "notify", VisitOpen: "visit.open", VisitClose: "visit.close",
+	Telemetry: "telemetry", Event: "event", Inventory: "inventory", Notify: "notify", VisitOpen: "visit.open", VisitClose: "visit.close",
 	TicketCreate: "ticket.create", TicketCancel: "ticket.cancel", TicketCallback: "ticket.callback",
 	TicketAnswer: "ticket.answer", TicketState: "ticket.state", TicketRing: "ticket.ring",
 	OfferNew: "offer.new", OfferAccept: "offer.accept", OfferDecline: "offer.decline", OfferClosed: "offer.closed",
 	SeatSet: "seat.set", SeatState: "seat.state",
 	RoomReady: "room.ready", RoomPhase: "room.phase", RoomMember: "room.member", RoomControl: "room.control",
+	RoomConsent: "room.consent", AgreementState: "agreement.state", AgreementReadback: "agreement.readback", AgreementSign: "agreement.sign",
+	AgreementRefuse: "agreement.refuse", AgreementHandover: "agreement.handover", AgreementReceipt: "agreement.receipt",
+	DisputeState: "dispute.state", DisputeWithdraw: "dispute.withdraw",
 	RoomPrompt: "room.prompt", RoomChat: "room.chat", RoomLeave: "room.leave", RoomEnded: "room.ended",
 	RTCOffer: "rtc.offer", RTCAnswer: "rtc.answer", RTCICE: "rtc.ice", RTCRestart: "rtc.restart", RTCTracks: "rtc.tracks",
 	RTCWant: "rtc.want", RTCMute: "rtc.mute", RTCStats: "rtc.stats", RTCLevels: "rtc.levels", RTCMove: "rtc.move",

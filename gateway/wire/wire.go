@@ -22,7 +22,7 @@ type Frame struct {
 	T     Type            `json:"t"`
 	ID    uint64          `json:"id,omitempty"`  // request id, rising per connection and direction; 0 = no request
 	Re    uint64          `json:"re,omitempty"`  // this frame answers that request
-	Seq   uint64          `json:"seq,omitempty"` // position in a durable stream; 0 = not durable
+	Seq   uint64          `json:"seq,omitempty"` // position in the sender's durable stream, from 1; 0 = not durable
 	Ack   uint64          `json:"ack,omitempty"` // highest contiguous seq of the peer that is persisted
 	At    int64           `json:"at,omitempty"`  // sender's clock, µs; a device's clock is advisory
 	Err   *Error          `json:"err,omitempty"` // only with Re
@@ -83,6 +83,8 @@ const (
 	Sync        Type = 11
 
 	Telemetry Type = 16
+	Event     Type = 17
+	Inventory Type = 18
 	Notify    Type = 39
 
 	VisitOpen  Type = 72
@@ -105,11 +107,22 @@ const (
 	RoomReady   Type = 104
 	RoomPhase   Type = 105
 	RoomMember  Type = 106
+	RoomConsent Type = 110
 	RoomControl Type = 111
 	RoomPrompt  Type = 112
 	RoomChat    Type = 113
 	RoomLeave   Type = 114
 	RoomEnded   Type = 115
+
+	AgreementState    Type = 120
+	AgreementReadback Type = 121
+	AgreementSign     Type = 122
+	AgreementRefuse   Type = 123
+	AgreementHandover Type = 124
+	AgreementReceipt  Type = 125
+
+	DisputeState    Type = 130
+	DisputeWithdraw Type = 131
 
 	RTCOffer   Type = 136
 	RTCAnswer  Type = 137

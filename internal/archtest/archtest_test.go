@@ -21,13 +21,15 @@ const module = "heyi"
 //
 //nolint:gochecknoglobals // the table this package exists for
 var level = map[string]int{
-	"internal/fault": 0, "internal/ident": 0, "internal/lifecycle": 0, "internal/qr": 0, "gateway/wire": 0, "configs": 0, "kiosk-ui": 0,
+	"internal/fault": 0, "internal/ident": 0, "internal/lifecycle": 0, "internal/qr": 0, "internal/sign": 0, "internal/page": 0, "gateway/wire": 0, "configs": 0, "kiosk-ui": 0,
 
-	"internal/org": 1, "internal/coord": 1, "internal/audit": 1, "mediation": 1, "media": 1,
+	"internal/org": 1, "internal/coord": 1, "internal/audit": 1, "mediation": 1, "mediation/paper": 1, "mediation/parcel": 1, "mediation/proof": 1, "media": 1,
 
-	"people": 2, "devices": 2, "mediation/queue": 2, "mediation/session": 2,
+	"people": 2, "devices": 2, "mediation/queue": 2, "mediation/session": 2, "mediation/partylink": 2, "internal/notify": 2,
 
-	"mediation/flow": 3, "gateway/auth": 3, "media/sfu": 3, "media/rtc": 3, "internal/coord/memcoord": 3,
+	"mediation/agreement": 2, "mediation/dispute": 2, "cases": 2,
+
+	"mediation/agreement/pdf": 3, "mediation/flow": 3, "mediation/handoff": 3, "gateway/auth": 3, "media/sfu": 3, "media/rtc": 3, "internal/coord/memcoord": 3,
 
 	"store": 4, "gateway/link": 4, "gateway/rest": 4, "gateway/bridge": 4,
 
@@ -37,16 +39,21 @@ var level = map[string]int{
 // helpers are packages that only tests import; they stand beside what they help.
 //
 //nolint:gochecknoglobals // part of the table
-var helpers = []string{"internal/archtest", "internal/coord/coordtest", "store/storetest", "store/storetest/hold", "store/storetest/pg", "test"}
+var helpers = []string{"internal/archtest", "internal/coord/coordtest", "mediation/agreement/pdf/pdftest", "store/storetest", "store/storetest/hold", "store/storetest/pg", "test"}
 
 // sameLevel lists the imports between packages of one floor that are wanted.
 //
 //nolint:gochecknoglobals // part of the table
 var sameLevel = map[string][]string{
-	"internal/audit": {"mediation"},
-	"media/rtc":      {"media/sfu"},
-	"cmd/heyi":       {},
-	"gateway/rest":   {},
+	"internal/audit":   {"mediation"},
+	"media/rtc":        {"media/sfu"},
+	"cmd/heyi":         {},
+	"gateway/rest":     {},
+	"internal/sign":    {"internal/fault"},
+	"mediation/paper":  {"mediation"},
+	"mediation/parcel": {"mediation"},
+	"internal/page":    {"internal/fault", "internal/ident"},
+	"mediation/proof":  {"internal/audit", "mediation", "mediation/paper", "mediation/parcel"},
 }
 
 // only says which of our packages may import a module (prefix match); every other package may not.
@@ -73,6 +80,8 @@ var only = map[string][]string{
 	"golang.org/x/crypto/argon2":   {"people"},
 	"github.com/pion/turn":         {"media/relay"},
 	"github.com/pion/stun":         {},
+	"github.com/emmansun/gmsm":     {"internal/sign"},
+	"github.com/signintech/gopdf":  {"mediation/agreement/pdf"},
 	"heyi/configs":                 {"cmd/heyi", "cmd/heyi/app", "cmd/fleetsim"},
 }
 

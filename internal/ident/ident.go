@@ -34,6 +34,18 @@ type (
 	AttachmentID string
 	// GrantID names a phone paired as camera.
 	GrantID string
+	// HandoffID names a package on its way to a case store.
+	HandoffID string
+	// CaseID names a dossier in a case store.
+	CaseID string
+	// DisputeID names a live dispute.
+	DisputeID string
+	// PartyID names a party of a dispute.
+	PartyID string
+	// LinkID names a one-use link of a party: an invitation, or the hand-over of a signature to a phone.
+	LinkID string
+	// AgreementID names one version of an agreement.
+	AgreementID string
 )
 
 // New returns a fresh UUIDv7 as text of the wanted id type. It panics only when the system has no randomness.

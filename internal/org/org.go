@@ -180,6 +180,15 @@ func (t *Tree) Get(id ident.UnitID) (Unit, bool) {
 // ByCode returns a unit by its 12-digit code.
 func (t *Tree) ByCode(code string) (Unit, bool) { return t.Get(t.byCode[code]) }
 
+// Roots returns the units without a parent, in the order of codes.
+func (t *Tree) Roots() []Unit {
+	list := make([]Unit, 0, 1)
+	for _, id := range t.children[""] {
+		list = append(list, t.byID[id])
+	}
+	return list
+}
+
 // Path returns the units from the root down to id, nil when id is unknown.
 func (t *Tree) Path(id ident.UnitID) []Unit {
 	var path []Unit

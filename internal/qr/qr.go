@@ -1,4 +1,4 @@
-// Package qr makes QR codes, the only place that does: as SVG for screens and as text for a terminal.
+// Package qr makes QR codes, the only place that does: as SVG for screens, as text for a terminal, as modules for papers.
 //
 // Codes have error correction M (15 %) and a quiet zone of four modules (ISO/IEC 18004 §5.3.8). Everything is pure.
 package qr
@@ -17,7 +17,7 @@ const quiet = 4
 // SVG returns the code of text as one <svg> element with one path, one unit a module, dark on white; it scales with
 // its box. It fails when text does not fit a QR code (about 2,300 bytes).
 func SVG(text string) (string, error) {
-	m, err := modules(text)
+	m, err := Modules(text)
 	if err != nil {
 		return "", err
 	}
@@ -45,7 +45,7 @@ func SVG(text string) (string, error) {
 // Terminal returns the code of text as lines of half blocks, two modules a character, for a dark or light terminal:
 // colours are set explicitly, so that the code is dark on white on both.
 func Terminal(text string) (string, error) {
-	m, err := modules(text)
+	m, err := Modules(text)
 	if err != nil {
 		return "", err
 	}
@@ -74,7 +74,9 @@ func Terminal(text string) (string, error) {
 	return b.String(), nil
 }
 
-func modules(text string) ([][]bool, error) {
+// Modules returns the code of text as rows of dark modules, without the quiet zone of four; whoever draws it leaves
+// that free. It fails when text does not fit a QR code.
+func Modules(text string) ([][]bool, error) {
 	q, err := qrcode.New(text, qrcode.Medium)
 	if err != nil {
 		return nil, fmt.Errorf("qr: %w", err)

@@ -23,6 +23,7 @@ import (
 	"heyi/internal/ident"
 	"heyi/media"
 	"heyi/mediation"
+	"heyi/mediation/dispute"
 	"heyi/mediation/queue"
 	"heyi/mediation/session"
 )
@@ -34,6 +35,9 @@ type Matter struct {
 	Session  session.Session
 	Staff    session.Staff // who sits on Seat
 	Gone     bool          // its person is gone: the visit at a shared terminal is over, or the terminal was retired
+	Answered bool          // the note of the session holds a short written answer
+	Dispute  dispute.State // of the session's newest dispute, empty when there is none
+	PaperOut bool          // its agreement is frozen to be signed by hand
 	Consents []Consent     // given by this change
 }
 
@@ -205,6 +209,8 @@ const (
 	OpMute    = "mute"
 	OpEnd     = "end"
 	OpAdjourn = "adjourn"
+	OpCheck   = "check" // of a mediation: asks one participant into the check zone
+	OpJoint   = "joint" // of a mediation: brings everybody together
 )
 
 // Control is one operation of a mediator in his session; MuteArgs counts for OpMute alone.
@@ -221,10 +227,10 @@ type MuteArgs struct {
 }
 
 // Control carries out an operation of the session's mediator. Ending gives the seat its time to wrap up; adjourning
-// parks the ticket, which the citizen may bring back to its old rank.
+// parks the ticket, which the citizen may bring back to its old rank. A session whose dispute is open does not end.
 //
 // Errors: fault.NotFound "session.none" for anybody else; fault.Conflict "session.state"; fault.Invalid
-// "session.bad_op"; those of Session.Mute.
+// "session.bad_op"; those of Session.Mute and dispute.MayEnd.
 func (f *Flow) Control(ctx context.Context, cmd mediation.Command, staff ident.StaffID, id ident.SessionID, op Control) error {
 	_, err := f.change(ctx, cmd, queue.Ref{Session: id}, func(m *Matter) error {
 		if m.Session.Mediator != staff {
@@ -238,6 +244,9 @@ func (f *Flow) Control(ctx context.Context, cmd mediation.Command, staff ident.S
 		case OpEnd:
 			if m.Session.State == session.Ended {
 				return nil
+			}
+			if err := dispute.MayEnd(m.Dispute, m.PaperOut); err != nil {
+				return err
 			}
 			if err := m.Session.End(cmd.At); err != nil {
 				return err
@@ -263,11 +272,16 @@ func (f *Flow) Control(ctx context.Context, cmd mediation.Command, staff ident.S
 	return err
 }
 
-// WrapUp ends the time after a session: the ticket is done, the seat is ready for the next one.
+// WrapUp ends the time after a session: the ticket is done, the seat is ready for the next one, the record of a
+// consultation goes to the case store (the store writes it into the outbox in the same transaction). A consultation
+// counts as served only with a short written answer (domain.md 7.11); one that became a mediation ends as converted.
 //
-// Errors: fault.NotFound "session.none"; fault.Conflict "session.state"; fault.Invalid "session.bad_outcome".
+// Errors: fault.NotFound "session.none"; fault.Conflict "session.state"; fault.Invalid "session.bad_outcome",
+// "consult.answer_missing".
 func (f *Flow) WrapUp(ctx context.Context, cmd mediation.Command, staff ident.StaffID, id ident.SessionID, outcome string) error {
-	if outcome != queue.OutcomeServed {
+	switch outcome {
+	case queue.OutcomeServed, queue.OutcomeReferred, queue.OutcomeBooked:
+	default:
 		return fault.InField("session.bad_outcome", "outcome")
 	}
 	_, err := f.change(ctx, cmd, queue.Ref{Session: id}, func(m *Matter) error {
@@ -278,11 +292,26 @@ func (f *Flow) WrapUp(ctx context.Context, cmd mediation.Command, staff ident.St
 			return nil
 		case m.Ticket.State != queue.WrapUp:
 			return fault.New(fault.Conflict, "session.state").WithRef(string(m.Session.State))
+		case m.consulted() && outcome == queue.OutcomeServed && !m.Answered:
+			return fault.InField("consult.answer_missing", "answer")
 		}
-		m.Close(queue.Done, outcome, cmd.At)
+		m.done(outcome, cmd.At)
 		return nil
 	})
 	return err
+}
+
+// consulted reports whether the matter was a consultation to its end.
+func (m *Matter) consulted() bool {
+	return m.Ticket.Kind == mediation.Consult && m.Session.Kind == session.Consult
+}
+
+// done closes the ticket of a session that ended.
+func (m *Matter) done(outcome string, now int64) {
+	if m.Ticket.Kind == mediation.Consult && m.Session.Kind == session.Mediation {
+		outcome = queue.OutcomeConverted
+	}
+	m.Close(queue.Done, outcome, now)
 }
 
 // Leave takes the citizen's clients out of the room. It ends nothing: the session waits, only the mediator ends it.

@@ -23,18 +23,22 @@ type Visits interface {
 //
 // Errors: fault.Invalid "request.bad_key"; those of Desk, Flow, Views and Visits.
 type Requests struct {
-	Desk   *queue.Desk
-	Flow   *Flow
-	Views  *Views
-	Visits Visits
-	Now    func() time.Time
+	Desk    *queue.Desk
+	Flow    *Flow
+	Dockets *Dockets
+	Views   *Views
+	Visits  Visits
+	Now     func() time.Time
 }
 
 // By is who asks, and by which request or frame.
 type By struct {
 	Actor  mediation.Actor
 	Device ident.DeviceID // of a terminal or its phone
+	Grant  ident.GrantID  // of the phone
+	Link   ident.LinkID   // of a party with his own phone
 	Staff  ident.StaffID
+	Unit   ident.UnitID // root of the subtree that the staff member's roles reach
 	Cause  string
 }
 
@@ -191,12 +195,18 @@ func (r *Requests) Control(ctx context.Context, by By, in wire.RoomControlBody) 
 		default:
 			return DeskView{}, fault.InField("session.bad_kind", "args.kind")
 		}
-	case OpAdmit, OpEnd, OpAdjourn:
+	case OpAdmit, OpEnd, OpAdjourn, OpCheck, OpJoint:
 	default:
 		name = "session.control" // what a client made up stays out of the event log; Control refuses it
 	}
 	cmd, err := r.keyed(by, name, in.Key)
-	if err == nil {
+	switch {
+	case err != nil:
+	case in.Op == OpCheck:
+		err = r.Dockets.Check(ctx, cmd, by.Staff, id, op.Mute.Participant)
+	case in.Op == OpJoint:
+		err = r.Dockets.Joint(ctx, cmd, by.Staff, id)
+	default:
 		err = r.Flow.Control(ctx, cmd, by.Staff, id, op)
 	}
 	return r.desk(ctx, by, err)

@@ -120,7 +120,7 @@ func (f *Flow) ticketOver(m *Matter, now int64) error {
 	case queue.Missed:
 		m.MissedOver(now)
 	case queue.WrapUp:
-		m.Close(queue.Done, queue.OutcomeServed, now)
+		m.done(queue.OutcomeServed, now)
 	case queue.Ringing:
 		m.RingOver(f.d.Queue, now)
 		if m.Ticket.State != queue.Ringing && m.Session.State.Live() {
@@ -147,7 +147,7 @@ func (f *Flow) seatOver(m *Matter, now int64) error {
 			return m.Session.Adjourn(now)
 		}
 	case queue.WrapUp:
-		m.Close(queue.Done, queue.OutcomeServed, now)
+		m.done(queue.OutcomeServed, now)
 	case queue.Waiting, queue.Parked, queue.Offered, queue.Missed, queue.Done, queue.Abandoned, queue.Cancelled:
 	}
 	return nil

@@ -23,6 +23,13 @@ type Situation struct {
 	Session *SessionView    `json:"session"`
 	Capture CaptureView     `json:"capture"`
 	Rating  *RatingWantView `json:"rating"`
+	Dispute *DisputeRefView `json:"dispute"`
+}
+
+// DisputeRefView names the open dispute of a terminal's session, or the last one of its visit.
+type DisputeRefView struct {
+	ID  ident.DisputeID `json:"id"`
+	Ver int64           `json:"ver"`
 }
 
 // TerminalView names a terminal.
@@ -92,6 +99,7 @@ type SessionView struct {
 	Epoch            int64               `json:"epoch"`
 	Mediator         MediatorView        `json:"mediator"`
 	SuspendedUntilAt *int64              `json:"suspended_until_at"`
+	Answer           string              `json:"answer"` // the short written answer, empty while there is none
 }
 
 // CaptureView says whether a phone is the terminal's camera.
@@ -115,8 +123,10 @@ type Facts struct {
 	Ticket   *queue.Ticket    // the open one of who sits there
 	Session  *session.Session // of the ticket
 	Mediator MediatorView     // of the session
+	Answer   string           // of the session's note
 	Paired   bool
 	Rating   *RatingWantView
+	Dispute  *DisputeRefView
 }
 
 // DeskView is everything that a mediator's desk shows; its JSON is docs/protocol.md §3.
@@ -164,6 +174,7 @@ type DeskSessionView struct {
 	Left          bool                `json:"left"`     // the citizen is gone for good: nobody to wait for
 	Members       []MemberView        `json:"members"`
 	Note          session.Note        `json:"note"`
+	DisputeID     *ident.DisputeID    `json:"dispute_id"`
 }
 
 // MemberView is one person in a session.
@@ -216,8 +227,9 @@ type DeskFacts struct {
 	Ticket  Digest // offered or held
 	Session *session.Session
 	Note    session.Note
-	Self    queue.Server // roles, languages and categories of the seat
-	Line    []Digest     // waiting in the subtree, in order
+	Dispute ident.DisputeID // newest of the session, empty when none
+	Self    queue.Server    // roles, languages and categories of the seat
+	Line    []Digest        // waiting in the subtree, in order
 	Barred  []ident.TicketID
 	Waiting int
 	Served  int
@@ -295,7 +307,7 @@ func (v *Views) Situation(ctx context.Context, device ident.DeviceID, self media
 	if err != nil {
 		return Situation{}, err
 	}
-	s := Situation{Ver: f.Ver, Self: string(self), Device: f.Device, Visit: f.Visit, Rating: f.Rating, Capture: CaptureView{Paired: f.Paired}}
+	s := Situation{Ver: f.Ver, Self: string(self), Device: f.Device, Visit: f.Visit, Rating: f.Rating, Dispute: f.Dispute, Capture: CaptureView{Paired: f.Paired}}
 	svc, err := v.Service.Service(ctx, f.Path, mediation.Consult)
 	if err != nil {
 		return Situation{}, err
@@ -310,7 +322,7 @@ func (v *Views) Situation(ctx context.Context, device ident.DeviceID, self media
 		s.Ticket = &t
 	}
 	if k := f.Session; k != nil {
-		view := SessionView{ID: k.ID, Ver: k.Ver, Kind: k.Kind, State: k.State, RoomID: k.Room, Epoch: k.Epoch, Mediator: f.Mediator}
+		view := SessionView{ID: k.ID, Ver: k.Ver, Kind: k.Kind, State: k.State, RoomID: k.Room, Epoch: k.Epoch, Mediator: f.Mediator, Answer: f.Answer}
 		if k.State == session.Suspended {
 			view.SuspendedUntilAt = instant(k.DueAt)
 		}
@@ -393,6 +405,9 @@ func deskSession(k *session.Session, f DeskFacts, ticket DigestView) *DeskSessio
 	}
 	if p := k.Presider(); p != nil {
 		view.ParticipantID = p.ID
+	}
+	if f.Dispute != "" {
+		view.DisputeID = &f.Dispute
 	}
 	for _, m := range k.Members {
 		if m.Zone == "" {

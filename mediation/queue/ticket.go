@@ -53,8 +53,11 @@ func (s State) Open() bool { return s.InLine() || s == Serving }
 
 // The outcomes of a done ticket in this build.
 const (
-	OutcomeServed = "served"
-	OutcomeNoShow = "no_show"
+	OutcomeServed    = "served"
+	OutcomeReferred  = "referred"  // another body was named
+	OutcomeBooked    = "booked"    // a later time was agreed
+	OutcomeConverted = "converted" // the consultation became a mediation
+	OutcomeNoShow    = "no_show"
 )
 
 // The modes of a ticket.

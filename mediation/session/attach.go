@@ -9,18 +9,21 @@ import (
 	"heyi/media"
 )
 
-// Who asks for something in a session: a member of staff, a terminal, or the phone that is a terminal's camera (then
-// Device is that terminal).
+// Who asks for something in a session: a member of staff, a terminal, the phone that is a terminal's camera (then
+// Device is that terminal), or the phone of a party that came by a link.
 type Who struct {
 	Staff  ident.StaffID
 	Device ident.DeviceID
 	Grant  ident.GrantID
+	Link   ident.LinkID
 }
 
 func (w Who) client() string {
 	switch {
 	case w.Staff != "":
 		return staffClient(w.Staff)
+	case w.Link != "":
+		return partyClient(w.Link)
 	case w.Grant != "":
 		return grantClient(w.Grant)
 	default:
@@ -31,21 +34,20 @@ func (w Who) client() string {
 // Member returns the participant that who is, nil when he does not belong to the session.
 func (s *Session) Member(who Who) *Member {
 	key := deviceClient(who.Device)
-	if who.Staff != "" {
+	switch {
+	case who.Staff != "":
 		key = staffClient(who.Staff)
+	case who.Link != "":
+		key = partyClient(who.Link)
 	}
-	i := slices.IndexFunc(s.Members, func(m Member) bool { return m.Who == key && m.Zone != "" })
-	if i < 0 {
-		return nil
-	}
-	return &s.Members[i]
+	return s.member(func(m *Member) bool { return m.Who == key })
 }
 
 // Enter prepares one client's line: it puts its attachment into the spec with a new JoinGen, so that a newer line of
 // the same attachment wins. A member's attachments are always one of {full}, {view}, {view, capture}, {view, full}
 // (media.md 4.1), and exactly one of them plays the sound.
 //
-//   - staff and terminals with camera: full alone;
+//   - staff, parties with their own phone and terminals with camera: full alone;
 //   - a terminal without: view, beside what its phone carries;
 //   - its phone: capture; or full, when the terminal fails: then the sound moves to the phone.
 //
@@ -62,7 +64,7 @@ func (s *Session) Enter(who Who, kind media.AttachKind) (media.Ticket, error) {
 	self := who.client()
 	terminal := deviceClient(who.Device)
 	switch {
-	case who.Staff != "":
+	case who.Staff != "", who.Link != "":
 		if kind != media.AttachFull {
 			return media.Ticket{}, fault.New(fault.Forbidden, "session.bad_attach")
 		}

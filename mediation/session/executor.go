@@ -293,6 +293,11 @@ func Nudges(c Change) []coord.Nudge {
 			list = append(list, coord.Nudge{To: grantClient(c.Phone), T: t, ID: string(a.ID), Ver: c.Ver, Why: why})
 		}
 	}
+	for i := range a.Members {
+		if m := &a.Members[i]; m.linked() && (m.Zone != "" || i < len(b.Members) && b.Members[i].Zone != "") {
+			list = append(list, coord.Nudge{To: m.Who, T: t, ID: string(a.ID), Ver: a.Ver, Why: why})
+		}
+	}
 	if b.Mediator != "" && b.Mediator != a.Mediator {
 		list = append(list, coord.Nudge{To: staffClient(b.Mediator), T: wire.RoomEnded, ID: string(a.ID), Ver: a.Ver, Why: "replaced"})
 	}

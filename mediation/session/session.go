@@ -66,6 +66,9 @@ type Event string
 const (
 	Answer  Event = "answer"  // the citizen's OK
 	Admit   Event = "admit"   // the mediator asks the citizen in
+	Convert Event = "convert" // a consult becomes a mediation; its person agreed
+	Check   Event = "check"   // the mediator asks one participant into the check zone
+	Start   Event = "start"   // everybody talks; the guard of dispute.Blockers holds
 	Suspend Event = "suspend" // somebody is lost for longer than the grace
 	Back    Event = "back"    // everybody is present again
 	Adjourn Event = "adjourn"
@@ -74,7 +77,9 @@ const (
 )
 
 // Events lists every event.
-func Events() []Event { return []Event{Answer, Admit, Suspend, Back, Adjourn, Resume, End} }
+func Events() []Event {
+	return []Event{Answer, Admit, Convert, Check, Start, Suspend, Back, Adjourn, Resume, End}
+}
 
 // Next is the state machine: the state after an event. prev is where a suspended session came from; answered says
 // that the citizen has given his OK. Every pair that is not listed refuses and changes nothing.
@@ -92,6 +97,18 @@ func Next(kind Kind, state, prev State, answered bool, e Event) (State, error) {
 	case Admit:
 		if state == Lobby && kind == Mediation && answered {
 			return Checking, nil
+		}
+	case Convert:
+		if state == Joint && kind == Consult {
+			return Checking, nil
+		}
+	case Check:
+		if kind == Mediation && answered && (state == Lobby || state == Checking) {
+			return Checking, nil
+		}
+	case Start:
+		if kind == Mediation && state == Checking {
+			return Joint, nil
 		}
 	case Suspend:
 		if state == Checking || state == Joint {
@@ -147,7 +164,7 @@ type Session struct {
 type Member struct {
 	ID     ident.ParticipantID
 	Role   media.Role
-	Who    string     // staff/<id> or device/<id>
+	Who    string     // staff/<id>, device/<id> or party/<link>
 	Name   string     // as shown to others
 	Zone   media.Zone // empty = left for good
 	Gated  media.Kinds
@@ -159,7 +176,7 @@ type Member struct {
 type Attach struct {
 	ID      ident.AttachmentID
 	Kind    media.AttachKind
-	Client  string // staff/<id>, device/<id> or capture/<grant>
+	Client  string // staff/<id>, device/<id>, capture/<grant> or party/<link>
 	Sound   bool
 	JoinGen int64
 	Active  bool // stands in the spec
@@ -212,6 +229,7 @@ func New(kind Kind, ticket ident.TicketID, unit ident.UnitID, device ident.Devic
 func staffClient(id ident.StaffID) string   { return "staff/" + string(id) }
 func deviceClient(id ident.DeviceID) string { return "device/" + string(id) }
 func grantClient(id ident.GrantID) string   { return "capture/" + string(id) }
+func partyClient(id ident.LinkID) string    { return "party/" + string(id) }
 
 func newAttach(k media.AttachKind, client string, sound bool) Attach {
 	return Attach{ID: ident.New[ident.AttachmentID](), Kind: k, Client: client, Sound: sound, Active: true}
@@ -250,9 +268,13 @@ func (s *Session) fire(e Event, now int64) error {
 	switch next {
 	case Suspended:
 		s.Prev = from // the zones stay
-	case Lobby, Checking, Joint:
+	case Lobby, Joint:
 		if from != Suspended {
 			s.place(next)
+		}
+	case Checking:
+		if p := s.Party(); from != Suspended && p != nil {
+			s.check(p)
 		}
 	case Adjourned:
 		s.place(Lobby)
@@ -268,18 +290,26 @@ func (s *Session) fire(e Event, now int64) error {
 // place moves everybody who has not left into the zone of a state.
 func (s *Session) place(state State) {
 	zone := media.ZoneLobby
-	switch state {
-	case Joint:
+	if state == Joint {
 		zone = media.ZoneJoint
-	case Checking:
-		if p := s.Party(); p != nil {
-			zone = media.CheckZone(p.ID)
-		}
-	case Lobby, Suspended, Adjourned, Ended:
 	}
 	for i := range s.Members {
 		if s.Members[i].Zone != "" {
 			s.Members[i].Zone = zone
+		}
+	}
+}
+
+// check moves the mediator and one participant into the check zone; the others wait in the lobby.
+func (s *Session) check(who *Member) {
+	zone := media.CheckZone(who.ID)
+	for i := range s.Members {
+		switch m := &s.Members[i]; {
+		case m.Zone == "":
+		case m.ID == who.ID, m.Role == media.RoleMediator:
+			m.Zone = zone
+		default:
+			m.Zone = media.ZoneLobby
 		}
 	}
 }
@@ -291,18 +321,26 @@ func (s *Session) clear() {
 	}
 }
 
-// Party returns the citizen.
-func (s *Session) Party() *Member { return s.member(media.RoleParty) }
+// Party returns the citizen at the terminal, nil when he has left for good.
+func (s *Session) Party() *Member { return s.Member(Who{Device: s.Device}) }
 
 // Presider returns the mediator who is here now.
-func (s *Session) Presider() *Member { return s.member(media.RoleMediator) }
+func (s *Session) Presider() *Member {
+	return s.member(func(m *Member) bool { return m.Role == media.RoleMediator })
+}
 
-func (s *Session) member(r media.Role) *Member {
-	i := slices.IndexFunc(s.Members, func(m Member) bool { return m.Role == r && m.Zone != "" })
-	if i < 0 {
-		return nil
+// Participant returns a member who has not left, nil when there is none of this id.
+func (s *Session) Participant(id ident.ParticipantID) *Member {
+	return s.member(func(m *Member) bool { return m.ID == id })
+}
+
+func (s *Session) member(f func(*Member) bool) *Member {
+	for i := range s.Members {
+		if m := &s.Members[i]; m.Zone != "" && f(m) {
+			return m
+		}
 	}
-	return &s.Members[i]
+	return nil
 }
 
 // Take is the citizen's OK: a consult becomes joint, a mediation waits in the lobby to be admitted.
@@ -421,8 +459,11 @@ func (s *Session) Restarted(node string, lim Limits, now int64) {
 	s.watch(lim, now)
 }
 
+// watch starts and ends the grace of those who are lost. Who came by a link and waits in the lobby is awaited by nobody.
 func (s *Session) watch(lim Limits, now int64) {
-	lost := s.Party() == nil || slices.ContainsFunc(s.Members, func(m Member) bool { return m.Zone != "" && len(m.Live) == 0 })
+	lost := s.Party() == nil || slices.ContainsFunc(s.Members, func(m Member) bool {
+		return m.Zone != "" && len(m.Live) == 0 && (m.Zone != media.ZoneLobby || !m.linked())
+	})
 	switch s.State {
 	case Checking, Joint:
 		switch {

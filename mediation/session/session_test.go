@@ -44,6 +44,12 @@ func TestEveryPairOfStateAndEvent(t *testing.T) {
 	want[pair{session.Consult, session.Lobby, false, session.Answer}] = session.Joint
 	want[pair{session.Mediation, session.Lobby, false, session.Answer}] = session.Lobby
 	want[pair{session.Mediation, session.Lobby, true, session.Admit}] = session.Checking
+	want[pair{session.Mediation, session.Lobby, true, session.Check}] = session.Checking
+	want[pair{session.Mediation, session.Checking, true, session.Check}] = session.Checking
+	for _, a := range []bool{false, true} {
+		want[pair{session.Consult, session.Joint, a, session.Convert}] = session.Checking
+		want[pair{session.Mediation, session.Checking, a, session.Start}] = session.Joint
+	}
 	n := 0
 	for _, k := range []session.Kind{session.Consult, session.Mediation} {
 		for _, s := range session.States() {
@@ -62,7 +68,7 @@ func TestEveryPairOfStateAndEvent(t *testing.T) {
 			}
 		}
 	}
-	if n != 2*6*2*7 {
+	if n != 2*6*2*10 {
 		t.Errorf("%d pairs were tried", n)
 	}
 }
@@ -126,6 +132,76 @@ func TestMediationIsAdmittedToTheCheckZone(t *testing.T) {
 	want := media.CheckZone(s.Party().ID)
 	if z := zones(&s); !slices.Equal(z, []media.Zone{want, want}) {
 		t.Errorf("zones %v", z)
+	}
+}
+
+// A consult becomes a mediation with a second party: one at a time in the check zone, then all together. Who came by a
+// link and waits in the lobby is missed by nobody; in the talk he is.
+func TestManyParties(t *testing.T) {
+	t.Parallel()
+	lim := session.Defaults()
+	s := fresh(session.Consult)
+	up(&s, media.AttachView, media.AttachCapture)
+	if err := s.Take(lim, at); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Convert(lim, at); err != nil || s.Kind != session.Mediation || !s.Checked(s.Party().ID) {
+		t.Fatalf("converted: %v %s %s", err, s.Kind, s.State)
+	}
+	a := s.Party().ID
+	b, err := s.Join("link", session.RespondentName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := s.Join("link", session.RespondentName); err != nil || again != b || len(s.Members) != 3 {
+		t.Fatalf("joined twice: %v, %d members", err, len(s.Members))
+	}
+	if s.DueAt != 0 {
+		t.Error("somebody who has not come yet is missed")
+	}
+	ticket, err := s.Enter(session.Who{Link: "link"}, media.AttachFull)
+	if err != nil || ticket.Participant != b {
+		t.Fatalf("entry: %v %+v", err, ticket)
+	}
+	if _, err := s.Enter(session.Who{Link: "link"}, media.AttachView); fault.CodeOf(err) != "session.bad_attach" {
+		t.Errorf("a phone as a view: %v", err)
+	}
+	if _, err := s.Enter(session.Who{Link: "other"}, media.AttachFull); fault.CodeOf(err) != "session.none" {
+		t.Errorf("a stranger: %v", err)
+	}
+	s.Present(b, []media.AttachKind{media.AttachFull}, lim, at)
+	if s.Party().ID != a {
+		t.Error("the citizen at the terminal is another")
+	}
+	if err := s.Check(b, lim, at); err != nil || !s.Checked(b) || s.Checked(a) {
+		t.Fatalf("check B: %v", err)
+	}
+	for _, m := range s.Spec().Members {
+		if want := media.CheckZone(b); m.ID == a && m.Zone != media.ZoneLobby || m.ID != a && m.Zone != want {
+			t.Errorf("%s stands in %s", m.Name, m.Zone)
+		}
+	}
+	if err := s.Check(s.Presider().ID, lim, at); fault.CodeOf(err) != "session.no_member" {
+		t.Errorf("the mediator checks himself: %v", err)
+	}
+	s.Present(a, nil, lim, at)
+	if s.DueAt != at+120e6 {
+		t.Error("the citizen at the terminal is not missed in the lobby")
+	}
+	s.Present(a, []media.AttachKind{media.AttachFull}, lim, at)
+	if err := s.StartJoint(lim, at); err != nil || s.State != session.Joint {
+		t.Fatalf("joint: %v", err)
+	}
+	if z := zones(&s); !slices.Equal(z, []media.Zone{media.ZoneJoint, media.ZoneJoint, media.ZoneJoint}) {
+		t.Errorf("zones %v", z)
+	}
+	s.Present(b, nil, lim, at)
+	if s.DueAt == 0 {
+		t.Error("B is not missed in the talk")
+	}
+	s.DepartLink("link", lim, at)
+	if s.DueAt != 0 || s.Member(session.Who{Link: "link"}) != nil || len(s.Spec().Members) != 2 {
+		t.Error("B is still there")
 	}
 }
 

@@ -18,7 +18,10 @@ import (
 
 const adminUsage = `heyi admin staff add -login NAME -name NAME -unit CODE -roles lawyer,mediator [-title TITLE] [-langs zh,mn]
 heyi admin staff password -login NAME
-heyi admin units import FILE   (CSV like internal/org/chifeng.csv)`
+heyi admin units import FILE   (CSV like internal/org/chifeng.csv)
+heyi admin handoff list                     packages that have not arrived
+heyi admin handoff retry ID | -all-dead     try again what was given up
+heyi admin handoff key                      the line for cases.senders of a case store elsewhere`
 
 // Admin carries out one administrative command on the database of the configuration. The server may be running on
 // PostgreSQL; an embedded database must be stopped first, because one process holds its folder.
@@ -43,6 +46,12 @@ func Admin(ctx context.Context, cfg configs.Config, args []string, out io.Writer
 		return p.newPassword(ctx, args[2:], out)
 	case "units import":
 		return p.importUnits(ctx, args[2:], out)
+	case "handoff list":
+		return p.listHandoffs(ctx, out)
+	case "handoff retry":
+		return p.retryHandoffs(ctx, args[2:], out)
+	case "handoff key":
+		return p.handoffKey(ctx, out)
 	}
 	return errors.New(adminUsage)
 }

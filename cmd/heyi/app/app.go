@@ -9,11 +9,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"heyi/cases"
 	"heyi/configs"
 	"heyi/devices"
 	"heyi/gateway"
@@ -25,6 +27,8 @@ import (
 	"heyi/media"
 	"heyi/media/rtc"
 	"heyi/mediation/flow"
+	"heyi/mediation/handoff"
+	"heyi/mediation/partylink"
 	"heyi/mediation/queue"
 	"heyi/mediation/session"
 )
@@ -80,12 +84,17 @@ type node struct {
 
 	leases   *leases
 	presence *devices.Presence
+	streams  *devices.Streams
 	registry *devices.Registry
 	tokens   *auth.Tokens
 	auth     *auth.Authenticator
 	engine   *rtc.Engine
 	rooms    *session.Executor
 	captures *session.Captures
+	links    *partylink.Links
+	dockets  *flow.Dockets
+	render   handoff.Render
+	cases    *cases.Intake
 	desk     *queue.Desk
 	flow     *flow.Flow
 	views    *flow.Views
@@ -109,6 +118,9 @@ func (n *node) build(ctx context.Context) (err error) {
 		return err
 	}
 	n.leases = l
+	if slices.Contains(n.cfg.Roles, configs.RoleCases) {
+		return n.casesOnly(ctx, incarnation)
+	}
 	if err := n.identity(ctx, incarnation); err != nil {
 		return err
 	}
@@ -136,13 +148,16 @@ func (n *node) identity(ctx context.Context, incarnation int64) error {
 	n.registry = devices.NewRegistry(reg, devices.Deps{
 		Claims: n.store, Fleet: n.store, CA: n.keys, Limiter: n.coord, Nudges: n.coord, Now: time.Now, Logger: n.logger,
 	})
+	self := devices.NodeID{Name: n.cfg.Node.Name, Inc: incarnation}
+	n.streams = devices.NewStreams(devices.StreamsDeps{Store: n.store, Node: self, Kept: c.EventsKept, Logger: n.logger})
 	n.presence = devices.NewPresence(devices.PresenceConfig{Grace: c.Grace, Sweep: c.Sweep}, devices.PresenceDeps{
-		Store: n.store, Leases: n.leases, Nudges: n.coord, Node: devices.NodeID{Name: n.cfg.Node.Name, Inc: incarnation},
+		Store: n.store, Leases: n.leases, Nudges: n.coord, Node: self,
 		Live: func() []devices.Sighting { return link.Sightings(n.hub.Seen()) }, Now: time.Now, Logger: n.logger,
 	})
 	n.tokens = auth.NewTokens(n.keys, n.store)
+	n.links = n.partyLinks()
 	n.auth = auth.NewAuthenticator(auth.Deps{
-		Keys: n.keys, Tokens: n.tokens, Epochs: n.store, Signins: n.people, Grants: n.store, CSRFKey: subkey(secret, "csrf"), Now: time.Now,
+		Keys: n.keys, Tokens: n.tokens, Epochs: n.store, Signins: n.people, Grants: n.store, Links: n.links, CSRFKey: subkey(secret, "csrf"), Now: time.Now,
 	})
 	n.captures = session.NewCaptures(session.CapturesDeps{
 		Store: n.store, Limiter: n.coord, Nudges: n.coord, Key: subkey(secret, "captures"), Now: time.Now, Life: n.cfg.Room.Capture,
@@ -185,6 +200,9 @@ func (n *node) mediation(ctx context.Context, leases map[string]int64) error {
 	if epoch, ok := leases[queue.LeaseName]; ok {
 		matcher.Took(epoch)
 	}
+	if err := n.disputes(ctx, limits); err != nil {
+		return err
+	}
 	sweeper := &flow.Sweeper{Flow: n.flow, Now: time.Now}
 	n.group.Add("keys", n.keys.Run)
 	n.group.Add("leases", n.leases.Run)
@@ -193,6 +211,10 @@ func (n *node) mediation(ctx context.Context, leases map[string]int64) error {
 	n.group.Add("presence", n.presence.Run)
 	n.group.Add("matcher", matcher.Run)
 	n.group.Add("timers", sweeper.Run)
+	n.group.Add("finisher", (&flow.Finisher{Dockets: n.dockets}).Run)
+	if err := n.packages(); err != nil {
+		return err
+	}
 	n.group.Add("housekeeping", n.housekeeping)
 	if err := n.desk.Restarted(ctx); err != nil {
 		return err //nolint:wrapcheck // names itself
@@ -207,11 +229,16 @@ func (n *node) mediation(ctx context.Context, leases map[string]int64) error {
 // front makes the doors: links, REST, screens, one port.
 func (n *node) front(ctx context.Context) error {
 	n.hub = link.New(n.linkConfig(), link.Deps{
-		Verifier: link.NewVerifier(n.auth, n.tokens), Presence: link.NewPresence(n.presence), Rooms: n.engine, Nudges: n.coord,
-		Sync: n.sync, Views: n.liveView, Watch: n.seatWatch, Metrics: n.metrics, Logger: n.logger, Now: time.Now,
+		Verifier: link.NewVerifier(n.auth, n.tokens), Presence: link.NewPresence(n.presence), Streams: n.streams, Rooms: n.engine, Nudges: n.coord,
+		Sync: n.sync, Views: n.liveView, Watch: n.seatWatch, Cloned: n.cloned, Metrics: n.metrics, Logger: n.logger, Now: time.Now,
 	})
-	link.Topics{Requests: n.requests()}.Register(n.hub)
-	api, err := rest.New(rest.Deps{Auth: n.auth, Info: n.info, Logger: n.logger, Now: time.Now}, n.areas()...) //nolint:contextcheck // requests bring their own
+	link.Topics{Requests: n.requests(), Dockets: n.dockets}.Register(n.hub)
+	return n.open(ctx, n.areas())
+}
+
+// open makes the REST door with its areas, and the port.
+func (n *node) open(ctx context.Context, areas []rest.Area) error {
+	api, err := rest.New(rest.Deps{Auth: n.auth, Info: n.info, Logger: n.logger, Now: time.Now, MaxUpload: n.cfg.HTTP.UploadLimit}, areas...) //nolint:contextcheck // requests bring their own
 	if err != nil {
 		return fmt.Errorf("routes: %w", err)
 	}
@@ -226,6 +253,7 @@ func (n *node) front(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("front door: %w", err)
 	}
+	n.group.Add("texts", n.textSender().Run)
 	n.group.Add("memory", n.memory)
 	n.group.Add("front door", server.Run)
 	return nil

@@ -121,6 +121,8 @@ func banner(out io.Writer, local, public string, d demoFile) error {
 		{"/kiosk", "一体机 kiosk (touch)"},
 		{"/tablet", "平板 tablet (judicial-office worker)"},
 		{"/console", "指挥台 console (operators)"},
+		{"/demo/texts", "演示手机 the texts that would go to people's phones"},
+		{"/verify", "文书核对 check a signed paper"},
 	} {
 		fmt.Fprintf(&b, "    %-34s %s\n", local+p.path, p.what)
 	}

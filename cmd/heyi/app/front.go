@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"heyi/gateway/link"
 	"heyi/gateway/rest"
 	"heyi/gateway/wire"
+	"heyi/internal/fault"
 	"heyi/internal/ident"
 	"heyi/mediation/flow"
 	"heyi/mediation/session"
@@ -125,7 +127,8 @@ func (n *node) linkConfig() link.Config {
 		Node: n.cfg.Node.Name, Hosts: n.hosts(), Origins: n.cfg.HTTP.Origins, Trusted: n.trusted(), TZ: serviceTZ, DesiredVer: Version,
 		AuthTimeout: c.AuthTimeout, MaxFrame: c.Frame, PerS: c.Rate, Burst: c.Burst, SendBuffer: c.SendBuffer, WriteTimeout: c.WriteTimeout,
 		ReadTimeout: c.DeadAfter, PingEvery: c.Ping, PendingMax: c.PendingMax, NodePerS: c.ConnectRate, AddrPerS: c.AddressRate, AddrBurst: c.AddressBurst,
-		BatchWait: c.EpochInterval, BatchMax: c.EpochBatch,
+		BatchWait: c.EpochInterval, BatchMax: c.EpochBatch, WantWithin: c.WantWithin,
+		AuthFails: c.AuthFails, AuthBlock: c.AuthBlock,
 	}
 }
 
@@ -152,19 +155,23 @@ func (n *node) rtt(id ident.DeviceID) (int, bool) {
 }
 
 func (n *node) deviceArea() rest.Devices {
-	return rest.Devices{Registry: n.registry, Tree: n.tree, RTT: n.rtt, Now: time.Now}
+	return rest.Devices{Registry: n.registry, Streams: n.streams, Tree: n.tree, RTT: n.rtt, Now: time.Now}
 }
 
 // requests are what people ask for, the same through REST and the link.
 func (n *node) requests() *flow.Requests {
-	return &flow.Requests{Desk: n.desk, Flow: n.flow, Views: n.views, Visits: n.registry, Now: time.Now}
+	return &flow.Requests{Desk: n.desk, Flow: n.flow, Dockets: n.dockets, Views: n.views, Visits: n.registry, Now: time.Now}
+}
+
+func (n *node) staffArea() rest.Staff {
+	return rest.Staff{People: n.people, Tokens: n.tokens, CSRF: n.auth.CSRF, Registry: n.registry, Tree: n.tree, Nudges: n.coord, Demo: n.cfg.Demo, Now: time.Now}
 }
 
 // areas are the routes of the API.
 func (n *node) areas() []rest.Area {
 	now := time.Now
-	return []rest.Area{
-		rest.Staff{People: n.people, Tokens: n.tokens, CSRF: n.auth.CSRF, Registry: n.registry, Tree: n.tree, Nudges: n.coord, Demo: n.cfg.Demo, Now: now},
+	return append(slices.Concat(n.partyAreas(), n.caseAreas()), []rest.Area{
+		n.staffArea(),
 		rest.Claims{Registry: n.registry, Tree: n.tree, PublicURL: n.public, Now: now},
 		n.deviceArea(),
 		rest.Console{Registry: n.registry, Figures: n.figures, Now: now},
@@ -175,9 +182,9 @@ func (n *node) areas() []rest.Area {
 		rest.Captures{Captures: n.captures, Tokens: n.tokens, CSRF: n.auth.CSRF, PublicURL: n.public, Now: now},
 		rest.Desk{Requests: n.requests()},
 		rest.Sessions{
-			Requests: n.requests(), Rooms: n.rooms, Records: &session.Records{Store: n.store, Now: now}, Tokens: n.tokens, RTCURL: "/ws/rtc", Now: now,
+			Requests: n.requests(), Rooms: n.rooms, Records: &session.Records{Store: n.store, Nudges: n.coord, Now: now}, Tokens: n.tokens, RTCURL: "/ws/rtc", Now: now,
 		},
-	}
+	}...)
 }
 
 func (n *node) figures(ctx context.Context, unit ident.UnitID) (rest.Figures, error) {
@@ -210,6 +217,15 @@ func (n *node) sync(ctx context.Context, c auth.Caller) ([]wire.SyncItem, error)
 			return nil, err //nolint:wrapcheck // a fault keeps its code
 		}
 		open = d.OpenAt(c.StaffID)
+	case auth.Party:
+		d, err := n.dockets.Mine(ctx, flow.By{Actor: c.Actor(), Link: c.Link})
+		if fault.KindOf(err) == fault.NotFound {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err //nolint:wrapcheck // a fault keeps its code
+		}
+		open = []flow.OpenItem{{Type: "dispute", ID: string(d.ID), Ver: d.Ver}}
 	}
 	items := make([]wire.SyncItem, len(open))
 	for i, o := range open {
@@ -238,6 +254,14 @@ func (n *node) seatWatch(ctx context.Context, addr string, c auth.Caller, live b
 	}
 	if err := n.desk.SeatLink(ctx, c.StaffID, live); err != nil && ctx.Err() == nil {
 		n.logger.WarnContext(ctx, "a seat's link was not noted", slog.Any("error", err), slog.Bool("live", live))
+	}
+}
+
+// cloned quarantines a device whose identity lives in two places.
+func (n *node) cloned(ctx context.Context, dev ident.DeviceID, unit ident.UnitID) {
+	n.logger.WarnContext(ctx, "one identity in two places", slog.String("device", string(dev)))
+	if err := n.registry.Quarantine(ctx, dev, unit); err != nil && ctx.Err() == nil {
+		n.logger.ErrorContext(ctx, "a cloned device stays in service", slog.String("device", string(dev)), slog.Any("error", err))
 	}
 }
 

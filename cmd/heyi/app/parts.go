@@ -14,6 +14,7 @@ import (
 	"heyi/gateway/auth"
 	"heyi/internal/coord/memcoord"
 	"heyi/internal/org"
+	"heyi/internal/sign"
 	"heyi/people"
 	"heyi/store"
 )
@@ -73,7 +74,7 @@ func openStore(ctx context.Context, cfg configs.Config, logger *slog.Logger) (*s
 	}
 	s, err := store.Open(ctx, store.Config{
 		Driver: cfg.Store.Driver, DSN: dsn, MasterKey: key, Readers: cfg.Store.Readers, BatchMax: cfg.Store.BatchMax,
-		Now: time.Now, Logger: logger,
+		SealAlg: sign.Alg(cfg.Handoff.Seal), Now: time.Now, Logger: logger,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("database: %w", err)
