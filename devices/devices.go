@@ -3,9 +3,10 @@
 // A Device is enrolled by a claim (a code on its screen that an operator approves, a fingerprint imported before, or
 // the demo's own approval) and then proves itself with a Credential of the device CA and a signature. Registry
 // carries out what terminals and operators ask for; Presence writes who is connected, under an epoch that fences every
-// late write; Chip, Judge and the proofs are pure. A Visit is one anonymous person's time at a terminal.
+// late write; Streams takes what terminals report through their journals; Chip, Judge, PlanResume and the proofs are
+// pure. A Visit is one anonymous person's time at a terminal.
 //
-// Concurrency: Registry and Presence are safe for concurrent use. Pure functions are pure.
+// Concurrency: Registry, Presence and Streams are safe for concurrent use. Pure functions are pure.
 // Safety does not depend on memory: the store re-checks life, key, code and subtree in the transaction.
 //
 // Errors: fault.NotFound "device.not_found" for what is outside the caller's subtree; the rest stands at each method.

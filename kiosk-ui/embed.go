@@ -31,6 +31,9 @@ var pages = map[string]string{ //nolint:gochecknoglobals // a table that nobody 
 	"/console": "console.html",
 	"/claim":   "console.html",
 	"/dead":    "dead.html",
+
+	"/verify":     "verify.html",
+	"/demo/texts": "texts.html",
 }
 
 // Handler returns the handler of all screens.
@@ -77,8 +80,10 @@ func (s serve) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // page returns the file of a route.
 func page(route string) (string, bool) {
-	if token, ok := strings.CutPrefix(route, "/c/"); ok && token != "" && !strings.Contains(token, "/") {
-		return pages["/phone"], true
+	for _, link := range []string{"/c/", "/join/", "/s/"} { // one-time links: camera of a TV, invited party, signature
+		if token, ok := strings.CutPrefix(route, link); ok && token != "" && !strings.Contains(token, "/") {
+			return pages["/phone"], true
+		}
 	}
 	name, ok := pages[route]
 	return name, ok

@@ -5,7 +5,9 @@
 // From then on a link is one goroutine that reads; everything that needs a deep stack (JSON, signatures, handlers)
 // runs in a small pool of workers while that goroutine waits, so its own stack stays small. Writing happens on demand:
 // who puts the first frame into an empty outbox starts one writer, which ends when the outbox is empty. No link has a
-// timer; one sweeper looks at every link once a second (silence, pings, stuck writes, access tokens).
+// timer; one sweeper looks at every link once a second (silence, pings, stuck writes, access tokens). Durable frames of
+// devices wait for one goroutine that stores those of many links in one write and then acks them; a frame that was not
+// stored is not acked, so nothing is lost with the process.
 //
 // Concurrency: Hub is safe for concurrent use. Locks: a shard's lock and a link's outbox lock are never held together,
 // and nothing that waits is called while one is held. Every goroutine of a link is waited for by the link, every link

@@ -90,8 +90,8 @@ export class Server {
     if (!res.ok) throw new Error(`sign-in as ${role}: ${res.status} ${await res.text()}`);
     const cookie = res.headers.getSetCookie().map((c) => c.split(';')[0]).join('; ');
     const { csrf } = await res.json();
-    return async (path, body, method = body ? 'POST' : 'GET') => {
-      const r = await fetch(`${this.url}/api/v1${path}`, { method, headers: { cookie, 'x-csrf-token': csrf, ...(body ? { 'content-type': 'application/json' } : {}) }, body: body && JSON.stringify(body) });
+    return async (path, body, method = body ? 'POST' : 'GET', headers = {}) => {
+      const r = await fetch(`${this.url}/api/v1${path}`, { method, headers: { cookie, 'x-csrf-token': csrf, ...headers, ...(body ? { 'content-type': 'application/json' } : {}) }, body: body && JSON.stringify(body) });
       if (!r.ok) throw new Error(`${method} ${path}: ${r.status} ${await r.text()}`);
       return r.status === 204 ? null : r.json();
     };

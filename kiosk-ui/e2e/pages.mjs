@@ -53,14 +53,14 @@ export async function run(note) {
   const server = await new Server().start();
   const box = await browser({ camera: false });
   try {
-    for (const [path, size, wait] of [['/', DESK, /和议/], ['/desk', DESK, /密码/], ['/console', DESK, /密码/], ['/phone', PHONE, /12348/], ['/kiosk', { width: 1080, height: 1920 }, /入网/], ['/tablet', { width: 1280, height: 800 }, /入网/]]) {
+    for (const [path, size, wait] of [['/', DESK, /和议/], ['/desk', DESK, /密码/], ['/console', DESK, /密码/], ['/phone', PHONE, /12348/], ['/verify', PHONE, /哪些单位能盖章/], ['/verify?d=' + '0f'.repeat(32), DESK, /核对码/], ['/demo/texts', PHONE, /还没有短信/], ['/kiosk', { width: 1080, height: 1920 }, /入网/], ['/tablet', { width: 1280, height: 800 }, /入网/]]) {
       const page = await open(box, server, path, { ...size, camera: false });
       await waitText(page, wait, 20_000);
       await accessible(page, path);
       quiet(page, path);
       await page.context().close();
     }
-    note('sign-in, start, phone, kiosk and tablet pages');
+    note('sign-in, start, phone, check of papers, demo phone, kiosk and tablet pages');
     for (const size of [TV, { width: 3840, height: 2160 }, { width: 1280, height: 720 }, { width: 960, height: 540, scale: 2 }]) {
       const tv = await open(box, server, '/tv', { ...size, camera: false });
       const at = `${size.width}x${size.height}`;
@@ -84,7 +84,7 @@ export async function run(note) {
     await accessible(desk, 'desk, idle');
     const op = await signIn(box, server, '/console', 'operator', DESK, { camera: false });
     await waitText(op, /总览/);
-    for (const view of ['overview', 'devices', 'queue', 'enrol']) {
+    for (const view of ['overview', 'devices', 'queue', 'cases', 'handoffs', 'enrol']) {
       await op.goto(`${server.url}/console?view=${view}`);
       await waitText(op, /总览/);
       await op.waitForTimeout(1200);

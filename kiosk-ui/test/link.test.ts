@@ -102,6 +102,27 @@ describe('link', () => {
     expect(link.access()).toBe('tok2');
   });
 
+  it('says in connect where the journal stands, sends durable frames and hears acks on any frame', async () => {
+    const acks: number[] = [];
+    let at = { resume: { down: {}, up: { stream: 'j1', seq: 4 } } };
+    open({ more: () => at, onAck: (n) => acks.push(n) });
+    await settle();
+    const s = await up();
+    expect(s.last('connect')!.b).toMatchObject(at);
+    expect(link.send('event', { kind: 'boot' }, 5)).toBe(true);
+    expect(s.last('event')).toEqual({ v: 1, t: 'event', seq: 5, b: { kind: 'boot' } });
+    s.frame('ack', undefined, { ack: 5 });
+    s.frame('pong', {}, { ack: 6 });
+    await settle();
+    expect(acks).toEqual([5, 6]);
+    at = { resume: { down: {}, up: { stream: 'j1', seq: 6 } } };
+    s.die(1006);
+    await after(500);
+    newest().frame('challenge', { nonce: 'n', server: 'tv' });
+    await settle();
+    expect(newest().last('connect')!.b).toMatchObject(at);
+  });
+
   it('comes back after a lost line: at most 0.5 s, 1 s, 2 s ... 8 s while attended', async () => {
     open();
     await settle();

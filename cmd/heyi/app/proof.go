@@ -75,7 +75,7 @@ func (n *node) archived(ctx context.Context, f proof.Finding, body []byte) (proo
 	case known:
 		f.OK, f.Code, f.Text = true, codeArchive, "和本平台存档的这一份一致，一个字节都没有改"
 	default:
-		f.Code, f.Text = codeArchive, "本平台没有出具过这样的文件，或者它被改动过。手上有整个移交包（.tar）的，请把移交包放进来再核对"
+		f.Code, f.Text = codeArchive, "本平台的调解卷宗里没有这样的文件，或者它被改动过。手上有整个移交包（.tar）的，请把移交包放进来再核对"
 	}
 	return f, nil
 }

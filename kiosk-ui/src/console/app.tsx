@@ -1,5 +1,5 @@
 import { Button, Dropdown } from 'antd';
-import { useMemo, useRef } from 'react';
+import { lazy, Suspense, useMemo, useRef } from 'react';
 import { hourMinuteSecond } from '../core/clock';
 import { useTick } from '../core/hooks.react';
 import { Gate, Sheet, type Staff } from '../staff/gate';
@@ -7,34 +7,42 @@ import { useLine } from '../staff/line';
 import { dateLine } from '../staff/format';
 import { Icon } from '../staff/icons';
 import { errorSentence } from '../staff/t';
+import type { HandoffRow } from './cases';
 import { ClaimsPage } from './claims';
 import { CommonContext, useCommon, usePolled, type Claim } from './data';
 import { DevicesPage } from './devices';
 import { findNode, treeOf, type Node } from './fleet';
 import type { ViewFeed } from './live';
 import { OverviewPage } from './overview';
+import type { Page } from './paged';
 import { QueuePage } from './queue';
 import type { Delta } from './rows';
 import { Tree } from './tree';
 import { t } from './t';
 import { go, hrefOf, usePlace, type Place } from './url';
 
+const CasesPage = lazy(() => import('./caselist'));
+const HandoffsPage = lazy(() => import('./handoffs'));
+
 export function ConsoleApp() {
-  return <Gate page={t('console.name')}>{(staff) => (rights(staff).see ? <Workplace key={staff.me.staff.id} staff={staff} /> : <NotHere staff={staff} />)}</Gate>;
+  return <Gate page={t('console.name')}>{(staff) => (rights(staff).cases ? <Workplace key={staff.me.staff.id} staff={staff} /> : <NotHere staff={staff} />)}</Gate>;
 }
 
-type Rights = { see: boolean; operate: boolean; dispatch: boolean };
+/** What a person's roles open here; the server decides again. `see` is fleet, queue figures and hand-offs. */
+type Rights = { cases: boolean; see: boolean; operate: boolean; dispatch: boolean };
+
+const READERS = ['mediator', 'lawyer', 'worker', 'operator', 'dispatcher', 'auditor'];
 
 function rights(s: Staff): Rights {
   const has = (r: string) => s.me.staff.roles.includes(r);
-  return { operate: has('operator'), dispatch: has('dispatcher'), see: has('operator') || has('dispatcher') };
+  return { operate: has('operator'), dispatch: has('dispatcher'), see: has('operator') || has('dispatcher'), cases: READERS.some(has) };
 }
 
 function NotHere({ staff }: { staff: Staff }) {
   return (
     <Sheet title={t('console.not_for_you')}>
       <p>{t('console.not_for_you.do')}</p>
-      <Button type="primary" href="/desk">{t('console.to_desk')}</Button> <Button onClick={() => void staff.signOut()}>{t('signin.leave')}</Button>
+      <Button onClick={() => void staff.signOut()}>{t('signin.leave')}</Button>
     </Sheet>
   );
 }
@@ -79,7 +87,7 @@ function Workplace({ staff }: { staff: Staff }) {
       <Header staff={staff} place={place} may={may} newer={line.newer} />
       {stale && <div className="stalebar" role="alert"><Icon name="warn" size={16} /><b>{t('line.stale', { time: hourMinuteSecond(staleAt * 1000) })}</b>{t('fresh.stale.do')}</div>}
       <div className={stale ? 'con short' : 'con'}>
-        <Tree roots={roots} place={place} />
+        <Tree roots={roots} place={place} devices={may.see} />
         <Screen staff={staff} place={place} here={here} roots={roots} may={may} line={line} feed={feed} stale={stale} />
       </div>
     </CommonContext>
@@ -88,6 +96,8 @@ function Workplace({ staff }: { staff: Staff }) {
 
 function Screen(p: { staff: Staff; place: Place; here: Node; roots: Node[]; may: Rights; line: ReturnType<typeof useLine>; feed: ViewFeed; stale: boolean }) {
   const { staff, place, here, may, stale } = p;
+  if (place.view === 'cases' || !may.see) return <Suspense><CasesPage staff={staff} here={here} place={place.view === 'cases' ? place : { ...place, view: 'cases' }} stale={stale} /></Suspense>;
+  if (place.view === 'handoffs') return <Suspense><HandoffsPage staff={staff} here={here} place={place} stale={stale} /></Suspense>;
   if (place.view === 'devices') return <DevicesPage staff={staff} here={here} place={place} line={p.line} feed={p.feed} stale={stale} mayChange={may.operate} />;
   if (place.view === 'queue' && may.dispatch) return <QueuePage staff={staff} here={here} stale={stale} />;
   if (place.view === 'enrol' && may.operate) return <ClaimsPage staff={staff} place={place} roots={p.roots} stale={stale} />;
@@ -97,10 +107,12 @@ function Screen(p: { staff: Staff; place: Place; here: Node; roots: Node[]; may:
 function Header({ staff, place, may, newer }: { staff: Staff; place: Place; may: Rights; newer: string }) {
   useTick(1000);
   const claims = usePolled<{ claims: Claim[] | null }>(staff.api, may.operate ? '/claims' : '', 10_000);
+  const dead = usePolled<Page<HandoffRow>>(staff.api, may.see ? '/handoffs?state=dead' : '', 15_000);
   const now = Date.now() * 1000;
   const n = (claims.value?.claims ?? []).filter((c) => c.expires_at > now).length;
+  const here = may.see ? place.view : 'cases';
   const tab = (view: Place['view'], text: string, badge = 0) => (
-    <a href={hrefOf({ view, unit: place.unit })} className={place.view === view ? 'on' : ''} aria-current={place.view === view ? 'page' : undefined} onClick={(e) => { e.preventDefault(); go({ view, unit: place.unit }); }}>
+    <a href={hrefOf({ view, unit: place.unit })} className={here === view ? 'on' : ''} aria-current={here === view ? 'page' : undefined} onClick={(e) => { e.preventDefault(); go({ view, unit: place.unit }); }}>
       {text}{badge > 0 && <i className="badge">{badge}</i>}
     </a>
   );
@@ -110,9 +122,11 @@ function Header({ staff, place, may, newer }: { staff: Staff; place: Place; may:
       <span className="logo"><Icon name="scale" /></span>
       <span className="name">{t('staff.brand')} {t('console.name')}</span>
       <nav>
-        {tab('overview', t('nav.overview'))}
-        {tab('devices', t('nav.devices'))}
+        {may.see && tab('overview', t('nav.overview'))}
+        {may.see && tab('devices', t('nav.devices'))}
         {may.dispatch && tab('queue', t('nav.queue'))}
+        {tab('cases', t('nav.cases'))}
+        {may.see && tab('handoffs', t('nav.handoffs'), dead.value?.total ?? 0)}
         {may.operate && tab('enrol', t('nav.enrol'), n)}
       </nav>
       <span className="grow" />

@@ -10,9 +10,9 @@ import { Chip, Simulated, Use } from './chips';
 import { usePolled } from './data';
 import { engineTier } from './fleet';
 import { t, word } from './t';
+import { facts, timeline, type Event, type Inventory, type Line, type Report } from './timeline';
 
-type Event = { type: string; at: number; actor: string };
-type Detail = DeviceRow & { spot: string; alg: string; cred_exp_at: number; epoch: number; events: Event[] | null };
+type Detail = DeviceRow & { spot: string; alg: string; cred_exp_at: number; epoch: number; events: Event[] | null; inventory: Inventory | null; reports: Report[] | null };
 type Op = 'disable' | 'enable' | 'revoke';
 
 const TEXT = {
@@ -81,13 +81,18 @@ export function Drawer({ staff, id, mayChange, onClose }: { staff: Staff; id: st
               [<span key="e" title={t('dr.epoch.tip')}>{t('dr.epoch')}</span>, String(shown.epoch)],
             ]}
           />
+          <h3>{t('dr.inventory')}</h3>
+          {shown.inventory === null && <p className="dim">{t('dr.inventory.none')}</p>}
+          {shown.inventory !== null && (
+            <Facts
+              rows={[
+                ...facts(shown.inventory.document, t('inv.yes'), t('inv.no')).map(([k, v]): [ReactNode, ReactNode] => [word('inv', k), v]),
+                [t('inv.at'), pastTime(shown.inventory.at, now)],
+              ]}
+            />
+          )}
           <h3>{t('dr.events')}</h3>
-          {(shown.events ?? []).length === 0 && <p className="dim">{t('dr.events.none')}</p>}
-          <ul className="evs">
-            {(shown.events ?? []).map((e) => (
-              <li key={`${e.at}${e.type}`}><time>{dayText(e.at).split(' ')[0]} {hourMinute(e.at)}</time><b>{word('ev', e.type)}</b><span className="dim">{actorText(e.actor)}</span></li>
-            ))}
-          </ul>
+          <Timeline lines={timeline(shown.events ?? [], shown.reports ?? [])} now={now} />
         </div>
       )}
       {shown !== null && op !== null && <Ask staff={staff} device={shown} op={op} onDone={() => { setOp(null); fact.nudge(); }} />}
@@ -95,8 +100,21 @@ export function Drawer({ staff, id, mayChange, onClose }: { staff: Staff; id: st
   );
 }
 
-/** "staff/<id>": the kind in words; ids say nothing to an operator. */
-const actorText = (actor: string): string => word('actor', actor.split('/')[0] ?? '');
+/** What was done to the device and what it said itself, newest first. Ids of people say nothing to an operator. */
+function Timeline({ lines, now }: { lines: Line[]; now: number }) {
+  if (lines.length === 0) return <p className="dim">{t('dr.events.none')}</p>;
+  return (
+    <ul className="evs">
+      {lines.map((l) => (
+        <li key={l.key}>
+          <time>{dayText(l.at).split(' ')[0]} {hourMinute(l.at)}</time>
+          <b>{word(...l.word)}</b>
+          <span className="dim">{word('actor', l.actor)}{l.late > 0 && `，${t('rep.late', { when: pastTime(l.late, now) })}`}{l.detail !== '' && <code>{l.detail}</code>}</span>
+        </li>
+      ))}
+    </ul>
+  );
+}
 
 function Facts({ rows }: { rows: [ReactNode, ReactNode][] }) {
   return <dl className="kv">{rows.map(([k, v], i) => <div key={i}><dt>{k}</dt><dd>{v}</dd></div>)}</dl>;

@@ -6,17 +6,18 @@ import { findNode, matching, pathOf, shade, type Node } from './fleet';
 import { t } from './t';
 import { go, type Place } from './url';
 
-/** The left tree: it filters everything on the right. Numbers are the server's. */
-export function Tree({ roots, place }: { roots: Node[]; place: Place }) {
+/** The left tree: it filters everything on the right. Numbers are the server's. `devices`: it finds devices too. */
+export function Tree({ roots, place, devices }: { roots: Node[]; place: Place; devices: boolean }) {
   const [find, setFind] = useState('');
   const [opened, setOpened] = useState<Record<string, boolean>>({});
   const hits = useMemo(() => matching(roots, find.trim()), [roots, find]);
   const chosen = place.unit === '' ? (roots[0]?.id ?? '') : place.unit;
   const here = findNode(roots, chosen);
   const onPath = new Set(here === null ? [] : pathOf(here).map((n) => n.id));
+  const what = t(devices ? 'tree.find' : 'tree.find.unit');
   const counts = place.view === 'devices' || place.view === 'enrol';
 
-  const pick = (n: Node) => go({ ...place, view: place.view === 'enrol' ? 'devices' : place.view, unit: n.up === null ? '' : n.id, device: '' });
+  const pick = (n: Node) => go({ ...place, view: place.view === 'enrol' ? 'devices' : place.view, unit: n.up === null ? '' : n.id, device: '', case: '' });
   const line = (n: Node) => {
     if (hits !== null && !hits.has(n.id)) return null;
     const open = hits !== null || (opened[n.id] ?? (n.depth === 0 || onPath.has(n.id)));
@@ -44,13 +45,13 @@ export function Tree({ roots, place }: { roots: Node[]; place: Place }) {
         className="find"
         allowClear
         prefix={<Icon name="find" size={16} />}
-        placeholder={t('tree.find')}
-        aria-label={t('tree.find')}
+        placeholder={what}
+        aria-label={what}
         value={find}
         onChange={(e) => setFind(e.target.value)}
-        onPressEnter={() => go({ view: 'devices', q: find.trim() })}
+        onPressEnter={() => devices && go({ view: 'devices', q: find.trim() })}
       />
-      {find.trim() !== '' && <button type="button" className="link finddev" onClick={() => go({ view: 'devices', q: find.trim() })}>{t('tree.find.devices', { q: find.trim() })}</button>}
+      {devices && find.trim() !== '' && <button type="button" className="link finddev" onClick={() => go({ view: 'devices', q: find.trim() })}>{t('tree.find.devices', { q: find.trim() })}</button>}
       <ul role="tree" className="units">
         {roots.map(line)}
         {hits !== null && hits.size === 0 && <li className="dim none">{t('tree.none')}</li>}

@@ -1,12 +1,14 @@
 import { useSyncExternalStore } from 'react';
 
 /** What the console shows, all of it in the address: a reload or a sent link shows the same. */
-export type Place = { view: 'overview' | 'devices' | 'queue' | 'enrol'; unit: string; chip: string; kind: string; q: string; device: string; code: string };
+export type Place = { view: View; unit: string; chip: string; kind: string; state: string; q: string; device: string; case: string; code: string };
+export type View = (typeof VIEWS)[number];
 
-const VIEWS = ['overview', 'devices', 'queue', 'enrol'] as const;
-const KEYS = { unit: 'unit', chip: 'chip', kind: 'kind', q: 'q', device: 'device', code: 'c' } as const;
+const VIEWS = ['overview', 'devices', 'queue', 'cases', 'handoffs', 'enrol'] as const;
+const KEYS = { unit: 'unit', chip: 'chip', kind: 'kind', state: 'state', q: 'q', device: 'device', case: 'case', code: 'c' } as const;
 
-export function parsePlace(pathname: string, search: string): Place {
+/** `kept` is what history holds beside the address. */
+export function parsePlace(pathname: string, search: string, kept = ''): Place {
   const s = new URLSearchParams(search);
   const get = (k: string) => s.get(k) ?? '';
   const view = VIEWS.find((v) => v === get('view')) ?? 'overview';
@@ -15,19 +17,27 @@ export function parsePlace(pathname: string, search: string): Place {
     unit: get(KEYS.unit),
     chip: get(KEYS.chip),
     kind: get(KEYS.kind),
-    q: get(KEYS.q),
+    state: get(KEYS.state),
+    q: get(KEYS.q) || kept,
     device: get(KEYS.device),
+    case: get(KEYS.case),
     code: get(KEYS.code),
   };
 }
 
-/** The address of a place; what is empty or the default is left out. */
+/**
+ * Whether a search must not stand in an address: cases are looked for by names and id numbers, and addresses end in
+ * histories, logs and messages. Case numbers and receipt numbers say nothing about a person.
+ */
+export const isPrivate = (p: Partial<Place>): boolean => p.view === 'cases' && !!p.q && !/^R-|字第/.test(p.q.trim());
+
+/** The address of a place; what is empty, the default or private is left out. */
 export function hrefOf(p: Partial<Place>): string {
   const s = new URLSearchParams();
   if (p.view && p.view !== 'overview') s.set('view', p.view);
   for (const [name, key] of Object.entries(KEYS)) {
     const v = p[name as keyof typeof KEYS];
-    if (v) s.set(key, v);
+    if (v && !(name === 'q' && isPrivate(p))) s.set(key, v);
   }
   const q = s.toString();
   return q === '' ? '/console' : `/console?${q}`;
@@ -37,8 +47,9 @@ const EVENT = 'heyi:place';
 
 export function go(p: Partial<Place>, replace = false): void {
   const href = hrefOf(p);
-  if (replace) history.replaceState(null, '', href);
-  else history.pushState(null, '', href);
+  const kept = isPrivate(p) ? { q: p.q } : null; // survives a reload and the back key, and is in no address
+  if (replace) history.replaceState(kept, '', href);
+  else history.pushState(kept, '', href);
   window.dispatchEvent(new Event(EVENT));
 }
 
@@ -51,8 +62,13 @@ function subscribe(cb: () => void): () => void {
   };
 }
 
+function keptNow(): string {
+  const state: unknown = history.state;
+  return typeof state === 'object' && state !== null && 'q' in state && typeof state.q === 'string' ? state.q : '';
+}
+
 export function usePlace(): Place {
-  const href = useSyncExternalStore(subscribe, () => location.pathname + location.search);
-  const [path = '', search = ''] = href.split('?');
-  return parsePlace(path, search);
+  const here = useSyncExternalStore(subscribe, () => `${location.pathname}\n${location.search}\n${keptNow()}`);
+  const [path = '', search = '', kept = ''] = here.split('\n');
+  return parsePlace(path, search, kept);
 }

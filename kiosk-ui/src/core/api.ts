@@ -43,7 +43,8 @@ export function createApi(deps: ApiDeps = {}): Api {
 
   async function call<T>(method: string, path: string, body: object | undefined, opts: CallOpts): Promise<T> {
     const headers: Record<string, string> = { Accept: 'application/json', ...opts.headers };
-    if (body !== undefined) headers['Content-Type'] = 'application/json';
+    const form = body instanceof FormData; // a file: the browser writes its own content type
+    if (body !== undefined && !form) headers['Content-Type'] = 'application/json';
     if (opts.ifMatch !== undefined) headers['If-Match'] = `"${opts.ifMatch}"`;
     if (method !== 'GET') {
       const csrf = deps.csrf ? deps.csrf() : '';
@@ -58,7 +59,7 @@ export function createApi(deps: ApiDeps = {}): Api {
     if (opts.signal) opts.signal.addEventListener('abort', relay);
     try {
       const init: RequestInit = { method, headers, credentials: 'same-origin', cache: 'no-store', signal: abort.signal };
-      if (body !== undefined) init.body = JSON.stringify(body);
+      if (body !== undefined) init.body = form ? body : JSON.stringify(body);
       const res = await doFetch(base + path, init);
       const text = await res.text();
       if (!res.ok) throw problem(res, text);

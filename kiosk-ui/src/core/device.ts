@@ -1,6 +1,6 @@
 // Who this screen is: a P-256 key that never leaves the browser (WebCrypto, not extractable, kept in IndexedDB), and the
 // credential that an operator's approval brought. IndexedDB holds only this record and no person's data.
-import { type Api, ApiError, asApiError } from './api';
+import { type Api, ApiError, asApiError, newKey } from './api';
 import { b64url, signedText, unb64url, utf8 } from './bytes';
 import type { AppInfo, AuthBody, Challenge, ClaimAnswer, DeviceKind } from './types';
 
@@ -137,16 +137,25 @@ async function claim(k: Kept, o: ClaimOpts): Promise<Kept> {
   return k;
 }
 
-/** One id for each start of the page program; a reload of the same tab is the same program start for the server. */
-export function bootId(): string {
-  const b = crypto.getRandomValues(new Uint8Array(12));
-  const fresh = b64url(b);
+/** A word kept for all tabs of this browser; '' where storage is refused. */
+export function kept(key: string, value = ''): string {
   try {
-    const held = sessionStorage.getItem('heyi.boot');
-    if (held) return held;
-    sessionStorage.setItem('heyi.boot', fresh);
+    if (value) localStorage.setItem(key, value);
+    return localStorage.getItem(key) || '';
   } catch {
-    // storage refused: every load counts as a start
+    return '';
   }
-  return fresh;
+}
+
+/**
+ * One id for each start of the browser: its tabs share it, and a page that comes within two minutes of the last one goes
+ * on with it. Two that alternate are two machines with one key.
+ */
+export function bootId(): string {
+  const [held = '', at] = kept('heyi.boot').split(' ');
+  const id = Date.now() - Number(at) < 120000 ? held : newKey();
+  const keep = () => kept('heyi.boot', `${id} ${Date.now()}`);
+  keep();
+  setInterval(keep, 60000);
+  return id;
 }

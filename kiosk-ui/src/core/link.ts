@@ -19,6 +19,10 @@ export interface LinkOpts {
   bootId?: string;
   /** A ticket, visit or room is open at this page. */
   serving?: () => boolean;
+  /** Further fields of connect: where the journal of a terminal stands. */
+  more?: () => object;
+  /** The server has stored our durable frames up to this one. */
+  onAck?: (seq: number) => unknown;
   onFrame: (t: string, b: unknown, frame: Frame) => void;
   onUp?: (welcome: Welcome) => void;
   /** The line is down; the link comes back by itself. */
@@ -46,8 +50,8 @@ export interface Link extends Readable<LinkStatus> {
   /** Waits for a live link and resolves with its access token. */
   token(timeoutMs?: number): Promise<string>;
   request<B = unknown>(t: string, b?: object, timeoutMs?: number): Promise<B>;
-  /** Sends without an answer; false when the line is down. */
-  send(t: string, b?: object): boolean;
+  /** Sends without an answer, with `seq` as a durable frame; false when the line is down. */
+  send(t: string, b?: object, seq?: number): boolean;
   /** Dials now: after a fatal code when the person asks, or during a wait when a key is pressed. */
   resume(): void;
   /** Closes this socket and dials anew at once. */
@@ -154,6 +158,7 @@ export function openLink(opts: LinkOpts): Link {
       drop(4005, 'json');
       return;
     }
+    if (f.ack && opts.onAck) opts.onAck(f.ack);
     switch (f.t) {
       case 'challenge': {
         let auth: AuthBody;
@@ -167,7 +172,7 @@ export function openLink(opts: LinkOpts): Link {
           return;
         }
         if (sock !== ws) return;
-        write('connect', { auth, boot_id: opts.bootId, app: opts.app || { name: 'page', ver: '0' }, caps: [], why, serving: opts.serving ? opts.serving() : false });
+        write('connect', { auth, boot_id: opts.bootId, app: opts.app || { name: 'page', ver: '0' }, caps: [], why, serving: opts.serving ? opts.serving() : false, ...(opts.more && opts.more()) });
         return;
       }
       case 'welcome': {
@@ -212,10 +217,11 @@ export function openLink(opts: LinkOpts): Link {
     opts.onFrame(f.t, f.b, f);
   }
 
-  function write(t: string, b?: object, id?: number): boolean {
+  function write(t: string, b?: object, id?: number, seq?: number): boolean {
     if (!ws || ws.readyState !== 1) return false;
     const frame: Frame = { v: 1, t };
     if (id) frame.id = id;
+    frame.seq = seq;
     if (b) frame.b = b;
     ws.send(JSON.stringify(frame));
     return true;
@@ -356,7 +362,7 @@ export function openLink(opts: LinkOpts): Link {
         pending.set(id, { ok: (v) => ok(v as B), no, timer });
       });
     },
-    send: (t, b = {}) => status.get().at === 'up' && write(t, b),
+    send: (t, b = {}, seq) => status.get().at === 'up' && write(t, b, 0, seq),
     resume,
     redial() {
       if (status.get().at === 'closed') return;

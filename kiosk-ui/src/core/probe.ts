@@ -1,29 +1,5 @@
-// What this engine can do, asked of the engine itself and never of its name (ui.md §2.3).
-
-export type Tier = 'A' | 'B' | 'C' | 'D';
-
-export interface Features {
-  crypto: boolean; rtc: boolean; camera: boolean; transceiver: boolean; restartIce: boolean; gap: boolean; secure: boolean;
-}
-
-export function probe(): Features {
-  const pc = typeof RTCPeerConnection !== 'undefined' ? RTCPeerConnection.prototype : null;
-  return {
-    crypto: typeof crypto !== 'undefined' && !!crypto.subtle,
-    rtc: !!pc,
-    camera: !!(navigator.mediaDevices && navigator.mediaDevices.getUserMedia),
-    transceiver: !!pc && 'addTransceiver' in pc,
-    restartIce: !!pc && 'restartIce' in pc,
-    gap: typeof CSS !== 'undefined' && CSS.supports('inset', '0'),
-    secure: typeof isSecureContext === 'undefined' ? location.protocol === 'https:' : isSecureContext,
-  };
-}
-
-export function tierOf(f: Features): Tier {
-  if (!f.crypto || !f.rtc) return 'D';
-  if (!f.transceiver) return 'C';
-  return f.restartIce ? 'A' : 'B';
-}
+// The name of this engine. What it can do is asked of the engine itself, in tier.ts, which only late scripts need.
+export * from './tier';
 
 /** "Chrome 92" from the user agent, for the inventory only. */
 export function engineName(ua: string = navigator.userAgent): string {

@@ -1,12 +1,13 @@
 // A terminal of the public: identity, link, REST and its situation in one. TV, kiosk and tablet build on it.
-import { type Api, createApi } from './api';
+import { type Api, createApi, newKey } from './api';
 import { type Clock, createClock } from './clock';
-import { bootId, canHoldKey, type ClaimView, ensureIdentity, forgetIdentity, type Identity } from './device';
+import { bootId, canHoldKey, type ClaimView, ensureIdentity, forgetIdentity, type Identity, kept } from './device';
 import { createFact, type Fact } from './facts';
 import { type Link, openLink, type Profile } from './link';
 import { engineName } from './probe';
 import { createStore, type Readable } from './store';
-import type { AppInfo, DeviceKind, Situation } from './types';
+import type { Journal } from './journal';
+import type { AppInfo, DeviceKind, Situation, Welcome } from './types';
 
 /** Where the terminal stands with the server. `since` is local time in ms. */
 export type TerminalStatus =
@@ -51,6 +52,9 @@ export function openTerminal(o: TerminalOpts): Terminal {
   let link: Link | null = null;
   let stopped = false;
   let again: (() => void) | null = null;
+  const boot = bootId();
+  let journal: Journal | undefined;
+  let last: Welcome;
 
   const go = (at: Exclude<TerminalStatus['at'], 'claim' | 'unsupported'>) => {
     if (status.get().at !== at) status.set({ at, since: Date.now() });
@@ -76,14 +80,19 @@ export function openTerminal(o: TerminalOpts): Terminal {
       auth: () => Promise.resolve(id.auth),
       profile,
       app,
-      bootId: bootId(),
+      bootId: boot,
+      more: () => JSON.parse(kept(`heyi.journal.${o.kind}`) || '{}') as object, // journal.ts keeps it there
+      onAck: (seq) => journal && journal(seq),
       serving: () => serving(situation.get().value),
       onFrame(t, b) {
-        if (t === 'sync' || t.startsWith('ticket.') || t.startsWith('room.') || t.startsWith('visit.')) situation.nudge();
+        if (t === 'sync' || /^(ticket|room|visit|dispute|agreement)\./.test(t)) situation.nudge();
         for (const cb of Array.from(frames)) cb(t, b);
       },
       onUp(w) {
         clock.sync(w.now_at);
+        last = w;
+        if (journal) journal(w);
+        else setTimeout(late, 3000); // the first screen is drawn
         go('up');
         situation.nudge();
       },
@@ -106,6 +115,10 @@ export function openTerminal(o: TerminalOpts): Terminal {
         }
       },
     });
+  }
+
+  function late(): void {
+    import('./journal').then((m) => { journal = journal || m.openJournal({ kind: o.kind, app, boot, id: newKey, link: () => link, welcome: last }); }, () => undefined);
   }
 
   async function forget(): Promise<void> {

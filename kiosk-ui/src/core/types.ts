@@ -31,7 +31,11 @@ export interface Situation {
   session: null | {
     id: string; ver: number; kind: 'consult' | 'mediation'; state: SessionState;
     room_id: string; participant_id: string; epoch: number; mediator: Mediator; suspended_until_at: number | null;
+    /** The short written answer of a consult, '' while there is none. */
+    answer?: string;
   };
+  /** The open dispute of this terminal's session, or the last one of this visit until the visit closes. */
+  dispute?: null | { id: string; ver: number };
   capture: { paired: boolean; live: boolean };
   rating: null | { session_id: string; mediator: string };
 }
@@ -56,7 +60,7 @@ export interface Me {
 export interface TicketDigest {
   id: string; no: string; kind: TicketKind; category: string; lang: Lang; class: string; place: string[]; terminal: string; waited_s: number; state: TicketState; capture: boolean;
 }
-export interface Note { version: number; matter: string; advice: string; answer: string; next_step: string; saved_at: number | null }
+export interface Note { version: number; matter: string; advice: string; answer: string; materials: string; next_step: string; saved_at: number | null }
 export interface Seat { state: 'offline' | 'ready' | 'busy' | 'wrap_up' | 'away'; reason: string; strikes: number; ver: number; until_at: number | null }
 export interface Desk {
   seat: Seat;
@@ -68,8 +72,9 @@ export interface Desk {
     left: boolean;
     members: { participant: string; name: string; role: string; attach: Attach[]; present: boolean }[];
     note: Note;
+    dispute_id: string | null;
   };
-  wrap_up: null | { session_id: string; until_at: number; note: Note; ticket: TicketDigest };
+  wrap_up: null | { session_id: string; until_at: number; note: Note; ticket: TicketDigest; dispute_id?: string | null };
   queue: TicketDigest[];
   waiting: number;
   today: { served: number };
@@ -90,7 +95,7 @@ export interface Overview {
 
 // ---- the link heyi.v1 (docs/protocol.md §4)
 
-export interface Frame<B = unknown> { v: 1; t: string; id?: number; re?: number; at?: number; err?: WireError; b?: B; flags?: number }
+export interface Frame<B = unknown> { v: 1; t: string; id?: number; re?: number; seq?: number | undefined; ack?: number; at?: number; err?: WireError; b?: B; flags?: number }
 export interface WireError { code: number; reason: string; temporary?: boolean; retry_after_ms?: number; field?: string; ref?: string }
 
 export interface Challenge { nonce: string; server: string; node: string; now_at: number; algs: string[]; auth_timeout_ms: number; max_frame: number }
@@ -105,7 +110,11 @@ export interface Welcome {
   link: string; epoch: number; access?: Access | null; ping: { every_s: number; dead_after_s: number };
   reconnect: ReconnectRule; limits: { max_frame: number; per_s: number; burst: number }; now_at: number;
   desired_ver?: string; tz?: string; lane?: string; degraded?: boolean;
+  resumed?: boolean; gap?: boolean; down?: { stream: string; next: number }; up?: { stream: string; acked: number };
+  want?: string[]; want_within_ms?: number;
 }
+/** Where a terminal stands in both durable streams, as connect says it. */
+export interface Resume { down: { stream?: string; seq?: number }; up: { stream: string; seq?: number } }
 export interface NudgeBody { id: string; ver: number; why?: string }
 
 // ---- the media line

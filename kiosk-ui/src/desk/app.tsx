@@ -1,13 +1,16 @@
 import { App as Antd, Button } from 'antd';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import type { ApiError } from '../core/api';
+import type { Desk } from '../core/types';
 import { Gate, Sheet, type Staff } from '../staff/gate';
 import { errorSentence } from '../staff/t';
 import { useCall } from './call';
 import { useCamera } from './camera';
 import { useWork } from './desk';
+import { useDispute } from './dispute';
+import { useAgreementBook } from './editor';
 import { Header } from './header';
-import { useNotebook } from './note';
+import { useAnswer, useNotebook } from './note';
 import { Queue } from './queue';
 import { RecordPane } from './record';
 import { createRing } from './ring';
@@ -45,7 +48,8 @@ function Workplace({ staff }: { staff: Staff }) {
   );
   const onTrouble = useCallback((e: ApiError) => say(e.code), [say]);
   const onOfferEnd = useCallback((e: OfferEnd) => void message.warning(e === 'expired' ? t('offer.expired') : t('offer.withdrawn'), 8), [message]);
-  const work = useWork(staff, onTrouble, onOfferEnd);
+  const onNudge = useRef(() => {});
+  const work = useWork(staff, onTrouble, onOfferEnd, useCallback(() => onNudge.current(), []));
   const { desk, line } = work;
 
   const scene = desk === null ? 'idle' : sceneOf(desk);
@@ -60,6 +64,11 @@ function Workplace({ staff }: { staff: Staff }) {
   const noteNow = desk?.session?.note ?? desk?.wrap_up?.note ?? null;
   const open = useMemo(() => (sessionId !== '' && noteNow !== null ? { session: sessionId, note: noteNow } : null), [sessionId, noteNow]);
   const book = useNotebook(staff.api, open, refetch);
+  const answer = useAnswer(book);
+
+  const m = useDispute(staff, useDisputeId(desk), onTrouble);
+  onNudge.current = m.nudge;
+  const agreement = useAgreementBook(m);
 
   const sound = useOfferSound(desk?.offer?.id ?? '', desk?.offer?.ticket.no ?? '', line.elsewhere);
   const { room } = call;
@@ -97,12 +106,24 @@ function Workplace({ staff }: { staff: Staff }) {
           trying={trying}
           setTrying={setTrying}
           toggleMic={toggleMic}
+          m={m}
           onUnsent={() => say('net.down')}
         />
-        <RecordPane work={work} desk={desk} book={book} onError={say} />
+        <RecordPane work={work} desk={desk} call={call} book={book} answer={answer} m={m} agreement={agreement} onError={say} />
       </main>
     </>
   );
+}
+
+/** The dispute of the open session; it stays with its session while the record is closed. */
+function useDisputeId(desk: Desk | null): string {
+  const last = useRef({ session: '', dispute: '' });
+  const s = desk?.session ?? null;
+  if (s !== null) last.current = { session: s.id, dispute: s.dispute_id ?? '' };
+  const wrap = desk?.wrap_up ?? null;
+  if (s !== null) return s.dispute_id ?? '';
+  if (wrap === null) return '';
+  return wrap.dispute_id ?? (wrap.session_id === last.current.session ? last.current.dispute : '');
 }
 
 /** Rings and flashes the tab's title while an offer stands; says when the browser still wants a press for sound. */

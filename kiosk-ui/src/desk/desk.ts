@@ -8,7 +8,7 @@ import type { Staff } from '../staff/gate';
 import { useLine, type Line } from '../staff/line';
 import { offerEnd, type OfferEnd } from './scene';
 
-export type Control = { op: 'admit' | 'end' | 'mute'; args?: object };
+export type Control = { op: 'admit' | 'end' | 'mute' | 'check' | 'joint'; args?: object };
 
 export type Work = {
   staff: Staff;
@@ -22,17 +22,22 @@ export type Work = {
   setSeat: (state: 'ready' | 'away', reason?: string) => Promise<void>;
   answer: (take: boolean, reason?: string) => Promise<void>;
   control: (c: Control) => Promise<boolean>;
-  wrapUp: (sessionId: string) => Promise<ApiError | null>;
+  wrapUp: (sessionId: string, outcome: Outcome) => Promise<ApiError | null>;
+  /** Takes a desk that came with another command's answer into account: looks again. */
+  nudge: () => void;
 };
+
+/** How a consult ended. */
+export type Outcome = 'served' | 'referred' | 'booked';
 
 const SEAT_TRIES = 10;
 const quiet = new Set(['pong', 'link_config', 'going_away']);
 
 /**
  * GET /desk kept fresh by the link, and the mediator's commands. Every command's answer is the new desk; `onTrouble`
- * hears of refusals, `onOfferEnd` of offers that went away unanswered.
+ * hears of refusals, `onOfferEnd` of offers that went away unanswered, `onNudge` of every push that may change a screen.
  */
-export function useWork(staff: Staff, onTrouble: (e: ApiError) => void, onOfferEnd: (e: OfferEnd, no: string) => void): Work {
+export function useWork(staff: Staff, onTrouble: (e: ApiError) => void, onOfferEnd: (e: OfferEnd, no: string) => void, onNudge: () => void): Work {
   const clock = useMemo(() => createClock(), []);
   const fact = useMemo(
     () =>
@@ -54,11 +59,14 @@ export function useWork(staff: Staff, onTrouble: (e: ApiError) => void, onOfferE
 
   const line = useLine(staff, 'desk', {
     frame: (t) => {
-      if (!quiet.has(t)) fact.nudge();
+      if (quiet.has(t)) return;
+      fact.nudge();
+      onNudge();
     },
     up: (w) => {
       clock.sync(w.now_at);
       fact.nudge();
+      onNudge();
     },
   });
 
@@ -134,6 +142,7 @@ export function useWork(staff: Staff, onTrouble: (e: ApiError) => void, onOfferE
       if (!id) return Promise.resolve(false);
       return tell(command(c.op, () => staff.api.post<Desk>(`/sessions/${id}/control`, { key: newKey(), op: c.op, args: c.args ?? {} })));
     },
-    wrapUp: (sessionId) => command('wrap', () => staff.api.post<Desk>(`/sessions/${sessionId}/wrap-up`, { key: newKey(), outcome: 'served' })),
+    wrapUp: (sessionId, outcome) => command('wrap', () => staff.api.post<Desk>(`/sessions/${sessionId}/wrap-up`, { key: newKey(), outcome })),
+    nudge: fact.nudge,
   };
 }

@@ -5,6 +5,7 @@ import '../staff/base.css';
 import { theme } from '../staff/theme';
 import { DeskApp } from './app';
 import './desk.css';
+import './dispute.css';
 
 const root = document.getElementById('root');
 if (root !== null) {

@@ -1,27 +1,30 @@
 import { Button, Input } from 'antd';
-import { useEffect, useMemo, useState, type ReactNode } from 'react';
+import { useCallback, useEffect, useMemo, useState, type ReactNode } from 'react';
 import type { Api } from '../core/api';
 import { hourMinuteSecond } from '../core/clock';
 import { useStore } from '../core/hooks.react';
 import type { Desk, Note } from '../core/types';
 import { Icon } from '../staff/icons';
-import { bothTexts, FIELDS, isDirty, textOf, type Draft, type Field, type Text } from './draft';
+import { isDirty, type Draft } from './draft';
 import { createNotebook, type Notebook } from './notebook';
 import { t } from './t';
+import { baseOf, bothTexts, EMPTY, FIELDS, type Field, type Text } from './text';
 
-const LIMIT: Record<Field, number> = { matter: 2000, advice: 4000, answer: 400, next_step: 1000 };
-const ROWS: Record<Field, [number, number]> = { matter: [2, 6], advice: [3, 10], answer: [3, 7], next_step: [1, 4] };
+const LIMIT: Record<Field, number> = { matter: 2000, advice: 4000, answer: 400, materials: 1000, next_step: 1000 };
+const ROWS: Record<Field, [number, number]> = { matter: [2, 6], advice: [3, 10], answer: [3, 7], materials: [1, 4], next_step: [1, 4] };
 
 /** The note of the open session or of its wrap-up; shut when there is neither. */
-export function useNotebook(api: Api, open: { session: string; note: Note } | null, refetch: () => Promise<Desk>): Notebook {
+export function useNotebook(api: Api, open: { session: string; note: Note } | null, refetch: () => Promise<Desk>): Notebook<Text> {
   const book = useMemo(
     () =>
-      createNotebook({
-        put: (session, text, version) => api.put<Note>(`/sessions/${session}/note`, text, { ifMatch: version }),
+      createNotebook<Text>({
+        name: 'note',
+        empty: EMPTY,
+        put: async (session, text, version) => baseOf(await api.put<Note>(`/sessions/${session}/note`, text, { ifMatch: version })),
         look: async (session) => {
           const desk = await refetch();
-          if (desk.session?.id === session) return desk.session.note;
-          return desk.wrap_up?.session_id === session ? desk.wrap_up.note : null;
+          if (desk.session?.id === session) return baseOf(desk.session.note);
+          return desk.wrap_up?.session_id === session ? baseOf(desk.wrap_up.note) : null;
         },
         shelf: sessionStorage,
         saveEveryMs: 2000,
@@ -31,36 +34,66 @@ export function useNotebook(api: Api, open: { session: string; note: Note } | nu
   const session = open?.session ?? '';
   const note = open?.note;
   useEffect(() => {
-    if (session !== '' && note !== undefined) book.open(session, note);
+    if (session !== '' && note !== undefined) book.open(session, baseOf(note));
     else book.shut();
   }, [book, session, note]);
   return book;
 }
 
-const LABEL = { matter: 'note.matter', advice: 'note.advice', answer: 'note.answer', next_step: 'note.next' } as const;
-const HOLD = { matter: 'note.matter.ph', advice: 'note.advice.ph', answer: 'note.answer.ph', next_step: 'note.next.ph' } as const;
+/**
+ * The short answer while it is worded. It is not saved while it is typed: what is saved stands on the other side's
+ * screen at once, so it goes out by a press, or with the end of the record.
+ */
+export type AnswerBook = { text: string; shown: string; sending: boolean; edit: (text: string) => void; send: () => Promise<boolean> };
 
-function savedLine(d: Draft): ReactNode {
+export function useAnswer(book: Notebook<Text>): AnswerBook {
+  const d = useStore(book);
+  const shown = d.base.value.answer;
+  const place = `heyi.answer.${d.id}`;
+  const [own, setOwn] = useState<{ id: string; text: string } | null>(null);
+  const kept = d.id === '' ? null : sessionStorage.getItem(place);
+  const text = own !== null && own.id === d.id ? own.text : (kept ?? d.text.answer);
+  const edit = useCallback(
+    (next: string) => {
+      setOwn({ id: d.id, text: next });
+      sessionStorage.setItem(place, next);
+    },
+    [d.id, place],
+  );
+  const send = useCallback(async () => {
+    if (text === shown) return true;
+    book.edit({ answer: text });
+    const ok = await book.flush();
+    if (ok) {
+      sessionStorage.removeItem(place);
+      setOwn(null);
+    }
+    return ok;
+  }, [book, text, shown, place]);
+  return { text, shown, sending: d.sent !== null && d.sent.answer !== shown, edit, send };
+}
+
+const LABEL = { matter: 'note.matter', advice: 'note.advice', answer: 'note.answer', materials: 'note.materials', next_step: 'note.next' } as const;
+const HOLD = { matter: 'note.matter.ph', advice: 'note.advice.ph', answer: 'note.answer.ph', materials: 'note.materials.ph', next_step: 'note.next.ph' } as const;
+
+function savedLine(d: Draft<Text>): ReactNode {
   if (d.conflict !== null) return <span className="st r"><Icon name="warn" size={15} />{t('note.conflict')}</span>;
   if (d.failed !== '' && isDirty(d)) return <span className="st r"><Icon name="warn" size={15} />{t('note.failed')}</span>;
   if (d.sent !== null) return <span className="st">{t('note.saving')}</span>;
   if (isDirty(d)) return <span className="st">{t('note.unsaved')}</span>;
-  return d.base.saved_at ? <span className="st g"><Icon name="check" size={15} />{t('note.saved', { time: hourMinuteSecond(d.base.saved_at) })}</span> : <span className="st">{t('note.empty')}</span>;
+  return d.base.savedAt !== null ? <span className="st g"><Icon name="check" size={15} />{t('note.saved', { time: hourMinuteSecond(d.base.savedAt) })}</span> : <span className="st">{t('note.empty')}</span>;
 }
 
-/** The four fields, the state of saving, and the choice when the note changed elsewhere too. */
-export function NoteForm({ book, answerMissing }: { book: Notebook; answerMissing: boolean }) {
+/** The fields of the record, the state of saving, and the choice when the note changed elsewhere too. */
+export function NoteForm({ book, answer, answerMissing }: { book: Notebook<Text>; answer: AnswerBook; answerMissing: boolean }) {
   const d = useStore(book);
   return (
     <div className="note">
       <div className="agbar" role="status">{savedLine(d)}</div>
-      {d.conflict !== null && <Conflict mine={d.text} theirs={textOf(d.conflict)} onChoose={book.choose} />}
-      {FIELDS.map((f) => (
-        <label key={f} className={f === 'answer' ? 'cl answer' : 'cl'}>
-          <span className="lb">
-            <b>{t(LABEL[f])}</b>
-            {f === 'answer' && <span className={d.text.answer.length > LIMIT.answer - 40 ? 'cnt r' : 'cnt'}>{d.text.answer.length} / {LIMIT.answer}</span>}
-          </span>
+      {d.conflict !== null && <Conflict mine={d.text} theirs={d.conflict.value} onChoose={book.choose} />}
+      {FIELDS.map((f) => (f === 'answer' ? <AnswerField key={f} answer={answer} missing={answerMissing} /> : (
+        <label key={f} className="cl">
+          <span className="lb"><b>{t(LABEL[f])}</b></span>
           <Input.TextArea
             id={`note-${f}`}
             variant="borderless"
@@ -68,12 +101,39 @@ export function NoteForm({ book, answerMissing }: { book: Notebook; answerMissin
             maxLength={LIMIT[f]}
             placeholder={t(HOLD[f])}
             value={d.text[f]}
-            status={f === 'answer' && answerMissing ? 'error' : ''}
-            onChange={(e) => book.edit(f, e.target.value)}
+            onChange={(e) => book.edit({ [f]: e.target.value })}
           />
-          {f === 'answer' && (answerMissing ? <span className="hint r"><Icon name="warn" size={15} />{t('wrap.answer_missing')}</span> : <span className="hint"><Icon name="tv" size={15} />{t('note.answer.hint')}</span>)}
         </label>
-      ))}
+      )))}
+    </div>
+  );
+}
+
+/** The few words that stand on the other side's screen and are read out to him. */
+function AnswerField({ answer, missing }: { answer: AnswerBook; missing: boolean }) {
+  const { text, shown } = answer;
+  const same = text.trim() !== '' && text === shown;
+  return (
+    <div className="cl answer">
+      <label className="lb" htmlFor="note-answer">
+        <b>{t(LABEL.answer)}</b>
+        <span className={text.length > LIMIT.answer - 40 ? 'cnt r' : 'cnt'}>{text.length} / {LIMIT.answer}</span>
+      </label>
+      <Input.TextArea
+        id="note-answer"
+        variant="borderless"
+        autoSize={{ minRows: ROWS.answer[0], maxRows: ROWS.answer[1] }}
+        maxLength={LIMIT.answer}
+        placeholder={t(HOLD.answer)}
+        value={text}
+        status={missing ? 'error' : ''}
+        onChange={(e) => answer.edit(e.target.value)}
+      />
+      <div className={missing ? 'hint r' : same ? 'hint g' : 'hint'}>
+        <Icon name={missing ? 'warn' : same ? 'check' : 'tv'} size={15} />
+        <span className="grow">{missing ? t('wrap.answer_missing') : same ? t('note.answer.shown') : shown !== '' ? t('note.answer.changed') : t('note.answer.hint')}</span>
+        <Button size="small" type="primary" disabled={text.trim() === '' || same} loading={answer.sending} onClick={() => void answer.send()}>{shown === '' ? t('note.answer.send') : t('note.answer.resend')}</Button>
+      </div>
     </div>
   );
 }
@@ -87,7 +147,7 @@ function Conflict({ mine, theirs, onChoose }: { mine: Text; theirs: Text; onChoo
     const p = picks[f] ?? 'mine';
     return p === 'mine' ? mine[f] : p === 'theirs' ? theirs[f] : bothTexts(mine[f], theirs[f]);
   };
-  const done = () => onChoose({ matter: chosen('matter'), advice: chosen('advice'), answer: chosen('answer'), next_step: chosen('next_step') });
+  const done = () => onChoose({ matter: chosen('matter'), advice: chosen('advice'), answer: chosen('answer'), materials: chosen('materials'), next_step: chosen('next_step') });
   return (
     <div className="clash" role="alertdialog" aria-label={t('note.conflict')}>
       <p><b>{t('note.conflict')}</b>{t('note.conflict.do')}</p>

@@ -1,24 +1,25 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { ApiError } from '../core/api';
-import type { Note } from '../core/types';
-import type { Text } from './draft';
+import type { Base } from './draft';
 import { createNotebook } from './notebook';
+import { EMPTY, type Text } from './text';
 
 /** A server that keeps one note and its version, as PUT /sessions/{id}/note does. */
 function server() {
-  let held: Note = { version: 1, matter: '', advice: '', answer: '', next_step: '', saved_at: null };
+  let held: Base<Text> = { version: 1, value: EMPTY, savedAt: null };
   const down = { on: false };
   const puts: Text[] = [];
   return {
     down,
     puts,
-    note: () => held,
-    write: (over: Partial<Note>) => { held = { ...held, ...over, version: held.version + 1 }; },
-    put: async (_s: string, text: Text, version: number): Promise<Note> => {
+    base: () => held,
+    note: () => held.value,
+    write: (over: Partial<Text>) => { held = { ...held, value: { ...held.value, ...over }, version: held.version + 1 }; },
+    put: async (_s: string, text: Text, version: number): Promise<Base<Text>> => {
       if (down.on) throw new ApiError(0, 'net.down');
       if (version !== held.version) throw new ApiError(412, 'session.stale_note');
       puts.push(text);
-      held = { ...held, ...text, version: version + 1, saved_at: 5 };
+      held = { value: text, version: version + 1, savedAt: 5 };
       return held;
     },
     look: async () => held,
@@ -33,8 +34,8 @@ function shelf() {
 const setup = () => {
   const s = server();
   const box = shelf();
-  const book = createNotebook({ put: s.put, look: s.look, shelf: box, saveEveryMs: 2000 });
-  book.open('s1', s.note());
+  const book = createNotebook<Text>({ name: 'note', empty: EMPTY, put: s.put, look: s.look, shelf: box, saveEveryMs: 2000 });
+  book.open('s1', s.base());
   return { s, box, book };
 };
 
@@ -44,9 +45,9 @@ afterEach(() => { vi.useRealTimers(); });
 describe('saving', () => {
   test('two seconds after the first change, once for many keys', async () => {
     const { s, book, box } = setup();
-    book.edit('matter', '草');
+    book.edit({ matter: '草' });
     await vi.advanceTimersByTimeAsync(1000);
-    book.edit('matter', '草场');
+    book.edit({ matter: '草场' });
     expect(box.size()).toBe(1);
     await vi.advanceTimersByTimeAsync(999);
     expect(s.puts).toHaveLength(0);
@@ -59,7 +60,7 @@ describe('saving', () => {
   test('a dead line is tried again until it holds, and nothing is lost', async () => {
     const { s, book, box } = setup();
     s.down.on = true;
-    book.edit('advice', '先协商');
+    book.edit({ advice: '先协商' });
     await vi.advanceTimersByTimeAsync(9000);
     expect(book.get().failed).toBe('net.down');
     expect(box.size()).toBe(1);
@@ -70,27 +71,27 @@ describe('saving', () => {
   });
   test('flush saves at once and says whether all is safe', async () => {
     const { s, book } = setup();
-    book.edit('answer', '带身份证去');
+    book.edit({ answer: '带身份证去' });
     await expect(book.flush()).resolves.toBe(true);
     expect(s.note().answer).toBe('带身份证去');
     s.down.on = true;
-    book.edit('answer', '带两样');
+    book.edit({ answer: '带两样' });
     await expect(book.flush()).resolves.toBe(false);
   });
   test('unsaved text comes back after a reload', async () => {
     const { s, book, box } = setup();
     s.down.on = true;
-    book.edit('matter', '没存上的');
+    book.edit({ matter: '没存上的' });
     s.down.on = false;
-    const again = createNotebook({ put: s.put, look: s.look, shelf: box, saveEveryMs: 2000 });
-    again.open('s1', s.note());
+    const again = createNotebook<Text>({ name: 'note', empty: EMPTY, put: s.put, look: s.look, shelf: box, saveEveryMs: 2000 });
+    again.open('s1', s.base());
     expect(again.get().text.matter).toBe('没存上的');
     await vi.advanceTimersByTimeAsync(2000);
     expect(s.note().matter).toBe('没存上的');
   });
   test('a shut notebook saves nothing more', async () => {
     const { s, book } = setup();
-    book.edit('matter', 'x');
+    book.edit({ matter: 'x' });
     book.shut();
     await vi.advanceTimersByTimeAsync(10_000);
     expect(s.puts).toHaveLength(0);
@@ -101,9 +102,9 @@ describe('a 412', () => {
   test('shows both texts and saves only after the choice', async () => {
     const { s, book } = setup();
     s.write({ matter: '他们写的' });
-    book.edit('matter', '我写的');
+    book.edit({ matter: '我写的' });
     await vi.advanceTimersByTimeAsync(2000);
-    expect(book.get().conflict?.matter).toBe('他们写的');
+    expect(book.get().conflict?.value.matter).toBe('他们写的');
     expect(book.get().text.matter).toBe('我写的');
     await vi.advanceTimersByTimeAsync(20_000);
     expect(s.note().matter).toBe('他们写的');

@@ -1,62 +1,61 @@
 import { asApiError } from '../core/api';
 import { createStore, type Readable } from '../core/store';
-import type { Note } from '../core/types';
-import { draft, EMPTY, fresh, isDirty, maySave, type Act, type Draft, type Field, type Text } from './draft';
+import { draft, fresh, isDirty, maySave, type Act, type Base, type Draft } from './draft';
 
-export type NotebookDeps = {
+export type NotebookDeps<T> = {
+  /** Name of the shelf's entries; one a kind of text. */
+  name: string;
+  empty: T;
   /** PUT under If-Match `version`; an ApiError with status 412 means that the server holds a newer one. */
-  put: (session: string, text: Text, version: number) => Promise<Note>;
-  /** What the server holds now; null when the session is not this desk's any more. */
-  look: (session: string) => Promise<Note | null>;
+  put: (id: string, text: T, version: number) => Promise<Base<T>>;
+  /** What the server holds now; null when the text is not this desk's any more. */
+  look: (id: string) => Promise<Base<T> | null>;
   /** Survives a reload of the tab; holds unsaved text only. */
   shelf: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>;
   saveEveryMs: number;
 };
 
 /** Carries a draft out: saves two seconds after a change, tries again after a failure, shows a conflict after a 412. */
-export interface Notebook extends Readable<Draft> {
-  open(session: string, note: Note): void;
+export interface Notebook<T> extends Readable<Draft<T>> {
+  open(id: string, base: Base<T>): void;
   shut(): void;
-  edit(field: Field, value: string): void;
-  choose(text: Text): void;
+  edit(change: Partial<T>): void;
+  choose(text: T): void;
   /** Saves now what is not saved; true when nothing is left. */
   flush(): Promise<boolean>;
 }
 
-const place = (session: string) => `heyi.note.${session}`;
-
-export function createNotebook(deps: NotebookDeps): Notebook {
-  const store = createStore<Draft>(fresh);
+export function createNotebook<T>(deps: NotebookDeps<T>): Notebook<T> {
+  const store = createStore<Draft<T>>(fresh(deps.empty));
+  const place = (id: string) => `heyi.${deps.name}.${id}`;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let running: Promise<void> | null = null;
 
-  function act(a: Act): void {
+  function act(a: Act<T>): void {
     store.set(draft(store.get(), a));
     const d = store.get();
-    if (d.session !== '') {
-      if (isDirty(d)) deps.shelf.setItem(place(d.session), JSON.stringify(d.text));
-      else deps.shelf.removeItem(place(d.session));
+    if (d.id !== '') {
+      if (isDirty(d)) deps.shelf.setItem(place(d.id), JSON.stringify(d.text));
+      else deps.shelf.removeItem(place(d.id));
     }
     if (maySave(d)) timer ??= setTimeout(() => void save(), deps.saveEveryMs);
   }
 
-  function left(session: string): Text | null {
-    const raw = deps.shelf.getItem(place(session));
-    return raw === null ? null : (JSON.parse(raw) as Text);
+  function left(id: string): T | null {
+    const raw = deps.shelf.getItem(place(id));
+    return raw === null ? null : (JSON.parse(raw) as T);
   }
 
   async function put(): Promise<void> {
-    const { session, text, base } = store.get();
+    const { id, text, base } = store.get();
     act({ do: 'sending' });
     try {
-      act({ do: 'saved', session, note: await deps.put(session, text, base.version) });
+      act({ do: 'saved', id, base: await deps.put(id, text, base.version) });
     } catch (e) {
       const err = asApiError(e);
-      if (err.status === 412) {
-        const theirs = await deps.look(session).catch(() => null);
-        if (theirs !== null) act({ do: 'server', session, note: theirs });
-      }
-      act({ do: 'refused', session, code: err.code });
+      const theirs = err.status === 412 ? await deps.look(id).catch(() => null) : null;
+      act({ do: 'refused', id, code: err.code, lost: err.temporary });
+      if (theirs !== null) act({ do: 'server', id, base: theirs });
     }
   }
 
@@ -74,13 +73,13 @@ export function createNotebook(deps: NotebookDeps): Notebook {
   return {
     get: store.get,
     subscribe: store.subscribe,
-    open: (session, note) => act({ do: 'open', session, note, kept: store.get().session === session ? null : left(session) }),
+    open: (id, base) => act({ do: 'open', id, base, kept: store.get().id === id ? null : left(id) }),
     shut() {
       clearTimeout(timer);
       timer = undefined;
-      if (store.get().session !== '') act({ do: 'open', session: '', note: EMPTY, kept: null });
+      if (store.get().id !== '') act({ do: 'open', id: '', base: fresh(deps.empty).base, kept: null });
     },
-    edit: (field, value) => act({ do: 'edit', field, value }),
+    edit: (change) => act({ do: 'edit', change }),
     choose: (text) => act({ do: 'choose', text }),
     async flush() {
       if (running !== null) await running;

@@ -1,33 +1,51 @@
-import { Button } from 'antd';
-import { useEffect, useState } from 'react';
+import { Button, Radio } from 'antd';
+import { useEffect, useState, type ReactNode } from 'react';
 import { secondsLeft } from '../core/clock';
-import { useTick } from '../core/hooks.react';
+import { useStore, useTick } from '../core/hooks.react';
 import type { Desk } from '../core/types';
 import { placeLine, stopwatch } from '../staff/format';
 import { Icon } from '../staff/icons';
-import type { Work } from './desk';
-import { NoteForm } from './note';
+import type { Call } from './call';
+import type { AgText } from './clauses';
+import { ConvertDialog } from './convert';
+import type { Outcome, Work } from './desk';
+import type { Matter } from './dispute';
+import { NoteForm, type AnswerBook } from './note';
 import type { Notebook } from './notebook';
+import { DisputePane } from './pane';
 import { sceneOf } from './scene';
 import { TicketTags } from './queue';
 import { t, word } from './t';
+import type { Text } from './text';
 
-/** The right pane: the record of this consult, and after the call its closing with at most 120 s. */
-export function RecordPane({ work, desk, book, onError }: { work: Work; desk: Desk; book: Notebook; onError: (code: string) => void }) {
+const OUTCOMES: readonly Outcome[] = ['served', 'referred', 'booked'];
+
+type Props = { work: Work; desk: Desk; call: Call; book: Notebook<Text>; answer: AnswerBook; m: Matter; agreement: Notebook<AgText>; onError: (code: string) => void };
+
+/** The right pane: the record of this consult or the dispute, and after the call its closing with at most 120 s. */
+export function RecordPane({ work, desk, call, book, answer, m, agreement, onError }: Props) {
   const scene = sceneOf(desk);
-  const ticket = scene === 'wrap' ? desk.wrap_up?.ticket : desk.session?.ticket;
+  const wrap = scene === 'wrap' ? desk.wrap_up : null;
+  const ticket = wrap?.ticket ?? desk.session?.ticket;
   const title = ticket?.kind === 'mediate' ? t('note.title.mediation') : t('note.title');
   const [missing, setMissing] = useState(false);
-  useEffect(() => setMissing(false), [ticket?.id]);
+  const [outcome, setOutcome] = useState<Outcome>('served');
+  const [converting, setConverting] = useState(false);
+  const draft = useStore(book);
+  useEffect(() => {
+    setMissing(false);
+    setOutcome('served');
+    setConverting(false);
+  }, [ticket?.id]);
 
   const finish = async (rest: boolean) => {
-    const session = desk.wrap_up?.session_id;
+    const session = wrap?.session_id;
     if (!session) return;
-    if (!(await book.flush())) {
+    if (!(await answer.send()) || !(await book.flush())) {
       onError(book.get().failed || 'session.stale_note');
       return;
     }
-    const err = await work.wrapUp(session);
+    const err = await work.wrapUp(session, outcome);
     if (err === null) {
       if (rest) await work.setSeat('away', 'rest');
       return;
@@ -36,13 +54,46 @@ export function RecordPane({ work, desk, book, onError }: { work: Work; desk: De
     else onError(err.code);
   };
 
+  if (ticket === undefined) {
+    return (
+      <section className="card">
+        <h2>{title}</h2>
+        <div className="blank"><Icon name="pen" size={34} /><span>{t('note.empty')}</span></div>
+      </section>
+    );
+  }
+  // a consult whose person did not want to mediate stays one
+  const consult = ticket.kind === 'consult' && (m.dispute === null || m.dispute.state === 'not_accepted' || m.dispute.state === 'closed');
+  const note = <NoteForm book={book} answer={answer} answerMissing={missing && answer.text.trim() === ''} />;
+  const clock = wrap !== null && <WrapClock untilAt={wrap.until_at} work={work} />;
+  const s = desk.session;
+  const mayConvert = s !== null && s.dispute_id === null && ((s.kind === 'consult' && s.state === 'joint') || (s.kind === 'mediation' && s.state === 'checking'));
+  let foot: ReactNode = null;
+  if (wrap !== null) {
+    foot = (
+      <>
+        {consult && (
+          <div className="outcome"><span>{t('wrap.outcome')}</span><Radio.Group size="small" value={outcome} onChange={(e) => setOutcome(e.target.value as Outcome)} options={OUTCOMES.map((o) => ({ value: o, label: word('outcome', o) }))} /></div>
+        )}
+        <div className="foot2">
+          <Button disabled={work.busy !== ''} onClick={() => void finish(true)}>{t('wrap.rest')}</Button>
+          <span className="grow" />
+          <Button type="primary" loading={work.busy === 'wrap'} onClick={() => void finish(false)}>{t('wrap.next')}</Button>
+        </div>
+      </>
+    );
+  } else if (mayConvert) {
+    foot = (
+      <div className="foot2">
+        <span className="dim grow">{t(s.kind === 'consult' ? 'conv.hint' : 'conv.hint.mediation')}</span>
+        <Button type={s.kind === 'consult' ? 'default' : 'primary'} onClick={() => setConverting(true)}><Icon name="scale" />{s.kind === 'consult' ? t('conv.open') : t('conv.open.mediation')}</Button>
+      </div>
+    );
+  }
   return (
     <section className="card">
-      {ticket === undefined ? (
-        <>
-          <h2>{title}</h2>
-          <div className="blank"><Icon name="pen" size={34} /><span>{t('note.empty')}</span></div>
-        </>
+      {m.dispute !== null ? (
+        <DisputePane work={work} call={call} m={m} d={m.dispute} book={agreement} note={note} noteWanted={missing} banner={clock} />
       ) : (
         <>
           <div className="dh">
@@ -50,16 +101,24 @@ export function RecordPane({ work, desk, book, onError }: { work: Work; desk: De
             <h3>{word('cat', ticket.category)} · {title}</h3>
             <TicketTags ticket={ticket} />
           </div>
-          {scene === 'wrap' && desk.wrap_up && <WrapClock untilAt={desk.wrap_up.until_at} work={work} />}
-          <NoteForm book={book} answerMissing={missing && book.get().text.answer.trim() === ''} />
-          {scene === 'wrap' && (
-            <div className="foot2">
-              <Button disabled={work.busy !== ''} onClick={() => void finish(true)}>{t('wrap.rest')}</Button>
-              <span className="grow" />
-              <Button type="primary" loading={work.busy === 'wrap'} onClick={() => void finish(false)}>{t('wrap.next')}</Button>
-            </div>
-          )}
+          {clock}
+          {note}
         </>
+      )}
+      {foot}
+      {converting && s !== null && (
+        <ConvertDialog
+          staff={work.staff}
+          session={s.id}
+          category={ticket.category}
+          matter={draft.text.matter}
+          onClose={() => setConverting(false)}
+          onTrouble={(e) => onError(e.code)}
+          onDone={() => {
+            setConverting(false);
+            work.nudge();
+          }}
+        />
       )}
     </section>
   );

@@ -11,11 +11,14 @@ import type { Call } from './call';
 import { camCard, type Camera } from './camera';
 import { Captions } from './captions';
 import type { Work } from './desk';
+import type { Matter } from './dispute';
+import { checkedIn, endStop } from './matter';
 import { hearing, inCall, others, partOf, sceneOf, type Member, type Session } from './scene';
 import { t, word } from './t';
 import { OwnTile, partNote, Tiles } from './tiles';
+import type { Dispute } from './types';
 
-type Props = { work: Work; desk: Desk; call: Call; camera: Camera; trying: boolean; setTrying: (on: boolean) => void; toggleMic: () => void; onUnsent: () => void };
+type Props = { work: Work; desk: Desk; call: Call; camera: Camera; trying: boolean; setTrying: (on: boolean) => void; toggleMic: () => void; m: Matter; onUnsent: () => void };
 
 /** The middle pane: who is seen, who hears whom, and the keys of the call. */
 export function RoomPane(p: Props) {
@@ -26,11 +29,12 @@ export function RoomPane(p: Props) {
   return (
     <section className="card">
       <h2>
-        {t('room.title')}
+        {p.m.dispute === null || s === null ? t('room.title') : ''}
         {s !== null && scene === 'live' && <span className="tag g num">● {t('room.connected', { time: stopwatch((work.clock.nowUs() - s.started_at) / 1e6) })}</span>}
-        {s?.state === 'checking' && <span className="tag t">{word('sstate', s.state)}</span>}
+        {s?.state === 'checking' && p.m.dispute === null && <span className="tag t">{word('sstate', s.state)}</span>}
         {s !== null && <span className={call.view?.phase?.recording ? 'tag r' : 'tag'}>{call.view?.phase?.recording ? t('room.rec') : t('room.norec')}</span>}
         <span className="grow" />
+        {s !== null && scene === 'live' && p.m.dispute !== null && <Phases {...p} d={p.m.dispute} s={s} />}
         {inCall(scene) && call.view?.state === 'live' && <Net net={call.view.net} />}
       </h2>
       <div className="room">{s !== null && scene !== 'idle' && scene !== 'wrap' ? <InSession {...p} s={s} /> : <Quiet {...p} wrap={scene === 'wrap'} />}</div>
@@ -43,25 +47,29 @@ function Net({ net }: { net: RoomView['net'] }) {
   return net === 'fair' ? <span className="tag y">▮▮▯ {t('room.net.fair')}</span> : <span className="tag r">▮▯▯ {t('room.net.poor')}</span>;
 }
 
-function InSession({ work, desk, call, camera, s, toggleMic, onUnsent }: Props & { s: Session }) {
+function InSession({ work, desk, call, camera, s, toggleMic, m, onUnsent }: Props & { s: Session }) {
   const scene = sceneOf(desk);
   const { room, view } = call;
   const muted = view?.muted ?? { mic: false, cam: false };
   const live = view?.members ?? [];
-  const people: Member[] = live.length > 0 ? live.map((m) => ({ ...m, attach: m.attach ?? [] })) : s.members;
+  const named = names(m.dispute);
+  const people: Member[] = (live.length > 0 ? live.map((x) => ({ ...x, attach: x.attach ?? [] })) : s.members).map((x) => ({ ...x, name: named(x.participant, x.name) }));
   const rest = others({ ...s, members: people });
   const left = s.until_at === null ? 0 : secondsLeft(s.until_at, work.clock.nowUs());
-  const noteOf = (m: Member): string => {
+  const noteOf = (x: Member): string => {
+    const onPhone = m.dispute?.parties.some((p) => p.participant === x.participant && p.channel === 'party') ?? false;
     if (scene === 'ringing') return t('part.ring.note', { device: word('device', s.ticket.terminal) });
-    return scene === 'live' && partOf(m) === 'away' ? t('part.lost.note') : partNote(m, s.ticket.terminal, s.ticket.capture);
+    if (scene === 'live' && partOf(x) === 'away') return t('part.lost.note');
+    return onPhone && partOf(x) === 'full' ? t('part.party.note') : partNote(x, onPhone ? 'app' : s.ticket.terminal, s.ticket.capture);
   };
+  const stop = endStop(m.dispute);
   const silenced = new Set(live.filter((m) => m.mic_muted).map((m) => m.participant));
   return (
     <>
       <Tiles members={rest.length > 0 ? rest : [ghost(s)]} view={view} noteOf={noteOf}>
         {over(s, scene, left, view)}
       </Tiles>
-      <HearLine view={view} micMuted={muted.mic} open={scene === 'live'} />
+      <HearLine view={view} micMuted={muted.mic} open={scene === 'live'} dispute={m.dispute} />
       <div className="trio">
         <OwnTile stream={camera.stream} muted={muted} />
         {camCard(camera) === null ? (
@@ -88,7 +96,7 @@ function InSession({ work, desk, call, camera, s, toggleMic, onUnsent }: Props &
           <CameraCard camera={camera} />
         )}
       </div>
-      <Captions room={room} view={view} onUnsent={onUnsent} />
+      <Captions room={room} view={view} nameOf={named} onUnsent={onUnsent} record={m.dispute} onRecord={(kind, text) => m.run('say', '/statements', { kind, text })} />
       <div className="ctl">
         <Button onClick={toggleMic} aria-pressed={muted.mic} className={muted.mic ? 'muted' : ''}><Icon name={muted.mic ? 'micOff' : 'mic'} />{muted.mic ? t('ctl.unmute') : t('ctl.mute')}</Button>
         <Button onClick={() => room?.mute('cam', !muted.cam)} aria-pressed={muted.cam} className={muted.cam ? 'muted' : ''}>
@@ -100,16 +108,39 @@ function InSession({ work, desk, call, camera, s, toggleMic, onUnsent }: Props &
         <span className="grow" />
         <Popconfirm
           title={t('ctl.end.sure')}
-          description={<div className="endnote">{t('ctl.end.note')}</div>}
+          description={<div className="endnote">{stop === '' ? t('ctl.end.note') : t(`ctl.end.${stop}`)}</div>}
           okText={t('ctl.end.yes')}
           cancelText={t('ctl.end.no')}
-          okButtonProps={{ danger: true }}
+          okButtonProps={{ danger: true, disabled: stop !== '' }}
           onConfirm={() => void work.control({ op: 'end' })}
         >
           <Button danger loading={work.busy === 'end'}><Icon name="leave" />{scene === 'ringing' ? t('ctl.stop_ring') : t('ctl.end')}</Button>
         </Popconfirm>
       </div>
     </>
+  );
+}
+
+/** People's own names where the dispute knows them; the room itself only says 申请人 and 被申请人. */
+function names(d: Dispute | null): (participant: string, name: string) => string {
+  return (participant, name) => d?.parties.find((p) => p.participant === participant && participant !== '')?.name ?? name;
+}
+
+/** With whom the mediator is now, and the way to the next one; the server's zone decides what is lit. */
+function Phases({ work, call, s, d }: Props & { s: Session; d: Dispute }) {
+  const at = checkedIn(call.view?.phase?.zone ?? '');
+  const joint = s.state === 'joint';
+  const checking = s.state === 'checking';
+  const stop = d.blockers.length > 0 ? t('joint.wait', { n: d.blockers.length }) : '';
+  return (
+    <div className="phases" role="group" aria-label={t('phase.title')}>
+      {d.parties.filter((p) => p.withdrawn_at === null).map((p) => (
+        <button key={p.id} type="button" aria-pressed={checking && at === p.participant} disabled={!checking || !p.here || work.busy !== ''} title={checking && !p.here ? t('step.away') : undefined} onClick={() => at !== p.participant && void work.control({ op: 'check', args: { participant: p.participant } })}>
+          {t('phase.check', { name: p.name })}
+        </button>
+      ))}
+      <button type="button" aria-pressed={joint} disabled={joint ? false : !checking || stop !== '' || work.busy !== ''} title={joint ? undefined : stop} onClick={() => !joint && void work.control({ op: 'joint' })}>{t('phase.joint')}</button>
+    </div>
   );
 }
 
@@ -151,12 +182,13 @@ function Wait({ title, note, icon = 'clock' }: { title: string; note: string; ic
 }
 
 /** Who hears whom now, by name, from the room's live gates: never from what was pressed. */
-function HearLine({ view, micMuted, open }: { view: RoomView | null; micMuted: boolean; open: boolean }) {
+function HearLine({ view, micMuted, open, dispute }: { view: RoomView | null; micMuted: boolean; open: boolean; dispute: Dispute | null }) {
   if (open && view?.state === 'broken') return <div className="hearline off" role="status"><Icon name="ear" />{t('room.hear.unsure')}</div>;
   if (!open || view === null || view.phase === null || view.state !== 'live') return <div className="hearline off" role="status"><Icon name="ear" />{t('room.hear.wait')}</div>;
   const sounding = view.tiles.filter((x) => x.kind === 'mic' && x.live && !x.muted && x.participant !== view.self).map((x) => x.name);
+  const own = (name: string) => ownName(dispute, view, name);
   const h = hearing(micMuted ? [] : (view.phase.can_hear ?? []), sounding);
-  const names = (list: string[]) => list.join(' · ');
+  const names = (list: string[]) => list.map(own).join(' · ');
   const all = h.hearsMe.length === 0 && h.heard.length === 0;
   if (h.mutual.length > 0 && all) {
     return <div className="hearline" role="status"><Icon name="ear" /><span>{t('room.hear')}<b>{names([t('cap.you'), ...h.mutual])}</b>。{t('room.hear.only')}</span></div>;
@@ -173,6 +205,12 @@ function HearLine({ view, micMuted, open }: { view: RoomView | null; micMuted: b
       </span>
     </div>
   );
+}
+
+/** The name behind a name of the room, when exactly one person there bears it. */
+function ownName(d: Dispute | null, view: RoomView, name: string): string {
+  const of = view.members.filter((x) => x.name === name);
+  return of.length === 1 && of[0] !== undefined ? names(d)(of[0].participant, name) : name;
 }
 
 function CameraCard({ camera }: { camera: Camera }) {

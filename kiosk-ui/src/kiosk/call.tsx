@@ -2,7 +2,9 @@
 import { useEffect, useState } from 'preact/hooks';
 import { secondsLeft } from '../core/clock';
 import { useStore, useTick } from '../core/hooks.preact';
+import type { DisputeView } from '../core/dispute';
 import type { Room } from '../core/rtc/room';
+import { createStore } from '../core/store';
 import type { Situation } from '../core/types';
 import { Icon } from '../light/icons';
 import { Player, useBusy } from '../light/ui';
@@ -10,6 +12,7 @@ import type { Counter } from './counter';
 import { langs, t } from './t';
 import { CameraCard } from './wait';
 
+const none = createStore<DisputeView>({ d: null, proof: 'none', error: null });
 const captionFor = 20_000;
 const lostAfter = 3000;
 
@@ -35,6 +38,8 @@ export function RingScreen({ c, s }: { c: Counter; s: Situation }) {
 
 export function CallScreen({ c, s, scene }: { c: Counter; s: Situation; scene: 'lobby' | 'call' | 'suspended' | 'adjourned' }) {
   const room = useStore(c.room);
+  const own = useStore(c.dispute);
+  const view = useStore<DisputeView>(own ? own.c : none);
   const [busy, run] = useBusy();
   if (scene === 'adjourned') {
     return (
@@ -45,7 +50,14 @@ export function CallScreen({ c, s, scene }: { c: Counter; s: Situation; scene: '
       </section>
     );
   }
-  return room ? <InRoom c={c} s={s} scene={scene} room={room} /> : <section class="held"><h2>{t('call.wait')}</h2></section>;
+  const answer = s.session && s.session.answer ? s.session.answer : '';
+  return room ? (
+    <div class={own || answer ? `talk${own && own.late.stepOf(view) ? ' busy' : ''}` : ''}>
+      <InRoom c={c} s={s} scene={scene} room={room} />
+      {answer && !own && <section class="given" aria-live="polite"><h2>{t('call.answer')}</h2><p>{answer}</p></section>}
+      {own && <own.late.DisputePanel c={own.c} speaker={c.speaker} pen={false} nowUs={c.terminal.clock.nowUs} always />}
+    </div>
+  ) : <section class="held"><h2>{t('call.wait')}</h2></section>;
 }
 
 function InRoom({ c, s, scene, room }: { c: Counter; s: Situation; scene: 'lobby' | 'call' | 'suspended'; room: Room }) {

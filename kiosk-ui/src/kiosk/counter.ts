@@ -8,6 +8,10 @@ import { openTerminal, type Terminal } from '../core/terminal';
 import type { CaptureLink, Lang, Situation, Ticket, TicketKind, Visit } from '../core/types';
 import type { Steps } from './scene';
 
+type Late = typeof import('./late');
+/** The dispute of the person here, with the script that draws it. */
+export interface Own { c: ReturnType<Late['openDispute']>; late: Late }
+
 export interface Eye {
   /** A camera is plugged in; 'unknown' until asked. */
   camera: 'unknown' | 'none' | 'ready' | 'on';
@@ -24,6 +28,7 @@ export interface Counter {
   steps: Readable<Steps>;
   eye: Readable<Eye>;
   capture: Readable<CaptureLink | null>;
+  dispute: Readable<Own | null>;
   error: Readable<ApiError | null>;
   /** 'clearing' until the server knows, then 'cleared'. */
   gone: Readable<'no' | 'clearing' | 'cleared'>;
@@ -50,6 +55,7 @@ export function openCounter(leave: () => void = () => location.replace('/kiosk')
   const steps = createStore<Steps>(noSteps);
   const eye = createStore<Eye>({ camera: 'unknown', stream: null, problem: null });
   const capture = createStore<CaptureLink | null>(null);
+  const dispute = createStore<Own | null>(null);
   const error = createStore<ApiError | null>(null);
   const gone = createStore<'no' | 'clearing' | 'cleared'>('no');
   const room = keepRoom({ api: terminal.api, attach: 'full', onReread: () => terminal.situation.nudge() });
@@ -130,7 +136,32 @@ export function openCounter(leave: () => void = () => location.replace('/kiosk')
     if (r && e.stream && accepted(now()) && !r.get().publishing) void r.publish(e.stream);
   }
 
+  /** The dispute comes with its own script, when there is one. */
+  let fetching = false;
+  function followDispute(s: Situation | null): void {
+    const ref = s && s.dispute;
+    const held = dispute.get();
+    if (held) held.c.follow(ref);
+    else if (ref && !fetching) {
+      fetching = true;
+      import('./late').then((late) => {
+        if (gone.get() !== 'no') return;
+        dispute.set({ c: late.openDispute({ api: terminal.api }), late });
+        followDispute(now());
+      }, () => { fetching = false; });
+    }
+  }
+  function shutDispute(): void {
+    const held = dispute.get();
+    if (held) held.c.close();
+    dispute.set(null);
+  }
+
   const offs = [
+    terminal.onFrame((t) => {
+      const held = dispute.get();
+      if (held && /^(dispute|agreement)\./.test(t)) held.c.nudge();
+    }),
     terminal.situation.subscribe(() => {
       const s = terminal.situation.get().value;
       situation.set(s);
@@ -150,6 +181,7 @@ export function openCounter(leave: () => void = () => location.replace('/kiosk')
       if (accepted(s) && eye.get().camera !== 'none') void openEye();
       if (!accepted(s)) shutEye();
       publish();
+      followDispute(s);
     }),
     room.subscribe(publish),
   ];
@@ -162,6 +194,7 @@ export function openCounter(leave: () => void = () => location.replace('/kiosk')
     steps,
     eye,
     capture,
+    dispute,
     error,
     gone,
     begin: () => act(async () => {
@@ -209,6 +242,7 @@ export function openCounter(leave: () => void = () => location.replace('/kiosk')
       speaker.hush();
       room.close();
       shutEye();
+      shutDispute();
       capture.set(null);
       steps.set(noSteps);
       keep(visitMark, '');
@@ -229,6 +263,7 @@ export function openCounter(leave: () => void = () => location.replace('/kiosk')
       for (const off of offs) off();
       room.close();
       shutEye();
+      shutDispute();
       terminal.close();
     },
   };

@@ -24,6 +24,9 @@ export function Kiosk() {
   const s = useStore(c.situation);
   const steps = useStore(c.steps);
   const gone = useStore(c.gone);
+  const own = useStore(c.dispute);
+  const [seen, setSeen] = useState(''); // the end of this dispute was looked at
+  const over = own !== null && s !== null && !s.session && s.dispute !== null && s.dispute !== undefined && seen !== s.dispute.id;
   const left = useStore(idle);
   const error = useStore(c.error);
   const [low, setLow] = useState(false);
@@ -94,6 +97,7 @@ export function Kiosk() {
         {(scene === 'waiting' || scene === 'missed' || scene === 'parked') && <WaitScreen c={c} s={s} scene={scene} onCancel={() => setSure(true)} />}
         {scene === 'ringing' && <RingScreen c={c} s={s} />}
         {(scene === 'lobby' || scene === 'call' || scene === 'suspended' || scene === 'adjourned') && <CallScreen c={c} s={s} scene={scene} />}
+        {over && scene === 'rating' && <div class="talk"><own.late.DisputePanel c={own.c} speaker={c.speaker} pen={false} nowUs={c.terminal.clock.nowUs} onOk={() => setSeen(s.dispute ? s.dispute.id : '')} /></div>}
         {scene === 'rating' && <Rating c={c} s={s} />}
         {error && scene !== 'attract' && <p class="error" role="alert"><b>{err(error.code).what}</b>{err(error.code).todo}。{err(error.code).call}。</p>}
       </main>

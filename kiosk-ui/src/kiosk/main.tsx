@@ -1,6 +1,7 @@
 import '../core/old';
 import '../core/tokens.css';
 import './kiosk.css';
+import '../light/dispute/dispute.css';
 import { render } from 'preact';
 import { Kiosk } from './kiosk';
 

@@ -3,18 +3,22 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { ApiError } from '../core/api';
 import { secondsLeft } from '../core/clock';
 import { useFact, useStore, useTick } from '../core/hooks.preact';
+import type { DisputeView } from '../core/dispute';
 import type { Room } from '../core/rtc/room';
+import { createStore } from '../core/store';
 import { type MediaProblem, watchLevel } from '../core/rtc/media';
 import type { CaptureGrant, Situation } from '../core/types';
 import { Icon, type IconName } from '../light/icons';
 import { Player, useBusy, useWake } from '../light/ui';
 import { Card, Message } from './parts';
 import { type Scene, sceneOf } from './scene';
-import { type Camera, openPhone, type PhoneSession } from './session';
+import type { Camera } from './eye';
+import { openPhone, type PhoneSession } from './session';
 import { err, langs, t } from './t';
 import { speaker } from './voice';
 
 const tvGoneAfter = 5000;
+const none = createStore<DisputeView>({ d: null, proof: 'none', error: null });
 
 /** What people call the screen that this phone belongs to. */
 const screenWord = (s: Situation | null): string => t(`screen.${s ? s.device.kind : 'stb'}`);
@@ -32,7 +36,11 @@ export function CameraPage(p: { grant: CaptureGrant; onDone: (why: 'ended' | 'dr
   const camera = useStore(phone.camera);
   const line = useStore(phone.line);
   const room = useStore(phone.room);
+  const own = useStore(phone.dispute);
+  const view = useStore<DisputeView>(own ? own.c : none);
+  const asked = own !== null && own.late.stepOf(view) !== null; // then the picture makes room
   const scene = sceneOf(s);
+  const answer = s && s.session && s.session.answer ? s.session.answer : '';
   useWake(true);
   useEffect(() => { speaker.ring(scene === 'ringing'); return () => speaker.ring(false); }, [scene]);
 
@@ -41,12 +49,14 @@ export function CameraPage(p: { grant: CaptureGrant; onDone: (why: 'ended' | 'dr
   }
   const live = scene === 'call' || scene === 'check' || scene === 'lobby' || scene === 'suspended';
   return (
-    <div class={`cam${scene === 'ringing' ? ' calling' : ''}`}>
+    <div class={`cam${scene === 'ringing' || asked ? ' calling' : ''}`}>
       <Picture camera={camera} live={live} />
       <Problem camera={camera} retry={() => void phone.openCamera()} />
+      {own && scene !== 'ringing' && <own.late.DisputePanel c={own.c} speaker={speaker} pen nowUs={phone.clock.nowUs} />}
       {scene === 'ringing' && s && <Ring phone={phone} s={s} />}
       {scene === 'rating' && s && <Rating phone={phone} mediator={s.rating ? s.rating.mediator : ''} />}
       {live && room && <InCall room={room} s={s} scene={scene} hasMic={!!camera.stream && camera.stream.getAudioTracks().length > 0} />}
+      {answer && <section class="answer" aria-live="polite"><h2>{t('cam.answer')}</h2><p>{answer}</p><button type="button" class="mid" onClick={() => { speaker.unlock(); speaker.say(answer, true); }}>{t('phone.read')}</button></section>}
       {!live && scene !== 'ringing' && scene !== 'rating' && <State scene={scene} s={s} line={line} />}
       {!live && scene !== 'ringing' && <Drop phone={phone} onDone={p.onDone} />}
     </div>
@@ -54,7 +64,7 @@ export function CameraPage(p: { grant: CaptureGrant; onDone: (why: 'ended' | 'dr
 }
 
 /** Own picture and level. Nobody else sees it before the person has said yes. */
-function Picture({ camera, live }: { camera: Camera; live: boolean }) {
+export function Picture({ camera, live }: { camera: Camera; live: boolean }) {
   const [level, setLevel] = useState(0);
   useEffect(() => {
     setLevel(0);
@@ -88,7 +98,7 @@ const AskCard = () => (
 
 const problemIcon: Record<MediaProblem, IconName> = { denied: 'lock', missing: 'camoff', busy: 'camoff', insecure: 'lock', unsupported: 'phone', constraints: 'camoff' };
 
-function Problem({ camera, retry }: { camera: Camera; retry: () => void }) {
+export function Problem({ camera, retry }: { camera: Camera; retry: () => void }) {
   const problem = camera.camProblem || camera.micProblem;
   if (!problem) return null;
   const again = { label: t('cam.retry'), run: () => { speaker.unlock(); retry(); } };

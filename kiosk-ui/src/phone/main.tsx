@@ -1,6 +1,8 @@
 import '../core/old';
 import '../core/tokens.css';
 import './phone.css';
+import '../light/dispute/dispute.css';
+import './party/party.css';
 import { render } from 'preact';
 import { Phone } from './phone';
 

@@ -1,17 +1,18 @@
-// Remembers in this browser that it holds a camera grant, and by which link: a reload then asks for the grant at once.
-// The grant itself is an HttpOnly cookie that no script sees.
-const key = 'heyi.paired';
+// Remembers in this browser that it holds a grant, and by which link: a reload then asks for the grant at once. The
+// grant itself is an HttpOnly cookie that no script sees.
 
-export const paired = {
-  /** Token of the link, 'code' when typed, '' when there is none. */
-  get(): string {
+/** Token of the link, 'code' when typed, '' when there is none. */
+interface Held { get(): string; set(token: string): void }
+
+const held = (key: string): Held => ({
+  get() {
     try {
       return localStorage.getItem(key) || '';
     } catch {
       return '';
     }
   },
-  set(token: string): void {
+  set(token) {
     try {
       if (token) localStorage.setItem(key, token);
       else localStorage.removeItem(key);
@@ -19,4 +20,9 @@ export const paired = {
       // without storage a reload asks for a new scan
     }
   },
-};
+});
+
+/** The camera grant of a terminal. */
+export const paired = held('heyi.paired');
+/** The link of a party. */
+export const linked = held('heyi.link');

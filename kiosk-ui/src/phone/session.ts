@@ -2,29 +2,26 @@
 import { type Api, type ApiError, createApi, newKey } from '../core/api';
 import { type Clock, createClock } from '../core/clock';
 import { createFact, type Fact } from '../core/facts';
-import { type Link, openLink } from '../core/link';
-import { engineName } from '../core/probe';
 import { attended } from '../core/terminal';
 import { accepted, type Keeper, keepRoom } from '../core/rtc/keeper';
-import { askMedia, MediaError, type MediaProblem, stopStream } from '../core/rtc/media';
 import { createStore, type Readable } from '../core/store';
-import type { CaptureGrant, LinkToken, Situation } from '../core/types';
+import type { CaptureGrant, Situation } from '../core/types';
+import { type Camera, createEye } from './eye';
+import { openLine, type LineState } from './line';
 
-export interface Camera {
-  state: 'asking' | 'on' | 'off';
-  stream: MediaStream | null;
-  camProblem: MediaProblem | null;
-  micProblem: MediaProblem | null;
-}
+type Late = typeof import('./late');
+/** The dispute of the person at the terminal, with the script that draws it. */
+export interface Own { c: ReturnType<Late['openDispute']>; late: Late }
 
 export interface PhoneSession {
   api: Api;
   clock: Clock;
   situation: Fact<Situation>;
   camera: Readable<Camera>;
-  /** 'moved' = another tab of this phone has the place. */
-  line: Readable<'up' | 'down' | 'moved'>;
+  line: Readable<LineState>;
   room: Keeper;
+  /** This phone acts for the person of its terminal: his dispute, once there is one. */
+  dispute: Readable<Own | null>;
   openCamera(): Promise<void>;
   answer(take: boolean): Promise<void>;
   rate(score: number | null): Promise<void>;
@@ -33,50 +30,30 @@ export interface PhoneSession {
   close(): void;
 }
 
-const instanceKey = 'heyi.instance';
-
-function instance(): string {
-  const fresh = newKey();
-  try {
-    const held = sessionStorage.getItem(instanceKey);
-    if (held) return held;
-    sessionStorage.setItem(instanceKey, fresh);
-  } catch {
-    // every load is then a page of its own
-  }
-  return fresh;
-}
-
 export function openPhone(grant: CaptureGrant, onOver: (e: ApiError) => void): PhoneSession {
   const api = createApi({ csrf: () => grant.csrf });
   const clock = createClock();
-  const camera = createStore<Camera>({ state: 'asking', stream: null, camProblem: null, micProblem: null });
-  const line = createStore<'up' | 'down' | 'moved'>('down');
-  const me = instance();
   let closed = false;
+  const dispute = createStore<Own | null>(null);
 
   const situation = createFact<Situation>({ fetch: () => api.get('/situation'), ver: (s) => s.ver, pollMs: (s) => (attended(s) ? 5000 : 15000) });
   const room = keepRoom({ api, attach: 'capture', onReread: () => situation.nudge() });
+  const eye = createEye((stream) => {
+    const r = room.get();
+    if (r && r.get().publishing) void r.publish(stream);
+    else publish();
+  });
+  const camera = eye.view;
 
-  const link: Link = openLink({
-    path: '/ws/v1',
-    profile: () => 'attended', // somebody holds this phone
-    app: { name: 'phone', ver: '1', engine: engineName() },
-    async auth() {
-      const { token } = await api.post<LinkToken>('/captures/mine/link-tokens', { instance: me });
-      return () => Promise.resolve({ kind: 'session', token, screen: 'phone', instance: me });
-    },
-    serving: () => true,
-    onFrame: () => situation.nudge(),
-    onUp(w) {
-      clock.sync(w.now_at);
-      line.set('up');
+  const line = openLine({
+    api,
+    clock,
+    tokens: '/captures/mine/link-tokens',
+    screen: 'phone',
+    look(t) {
       situation.nudge();
-    },
-    onDown: () => line.set('down'),
-    onFatal(code) {
-      line.set(code === 4003 ? 'moved' : 'down');
-      situation.nudge(); // 401 there says why
+      const d = dispute.get();
+      if (d && (t === '' || /^(dispute|agreement)\./.test(t))) d.c.nudge();
     },
   });
 
@@ -95,27 +72,24 @@ export function openPhone(grant: CaptureGrant, onOver: (e: ApiError) => void): P
       }
       room.follow(f.value);
       publish();
+      followDispute(f.value);
     }),
     room.subscribe(publish),
   ];
 
-  async function openCamera(): Promise<void> {
-    stopStream(camera.get().stream);
-    camera.set({ state: 'asking', stream: null, camProblem: null, micProblem: null });
-    try {
-      const got = await askMedia({ cam: true, mic: true });
-      if (closed) {
-        stopStream(got.stream);
-        return;
-      }
-      camera.set({ state: 'on', ...got });
-      for (const t of got.stream.getTracks()) t.onended = () => { if (!closed) void openCamera(); }; // a telephone call took it
-      const r = room.get();
-      if (r && r.get().publishing) void r.publish(got.stream);
-      else publish();
-    } catch (e) {
-      const problem = e instanceof MediaError ? e.problem : 'unsupported';
-      if (!closed) camera.set({ state: 'off', stream: null, camProblem: problem, micProblem: problem });
+  /** The dispute comes with its own script, when there is one. */
+  let fetching = false;
+  function followDispute(s: Situation | null): void {
+    const ref = s && s.dispute;
+    const held = dispute.get();
+    if (held) held.c.follow(ref);
+    else if (ref && !fetching) {
+      fetching = true;
+      import('./late').then((late) => {
+        if (closed) return;
+        dispute.set({ c: late.openDispute({ api }), late });
+        followDispute(situation.get().value);
+      }, () => { fetching = false; });
     }
   }
 
@@ -124,9 +98,10 @@ export function openPhone(grant: CaptureGrant, onOver: (e: ApiError) => void): P
     clock,
     situation,
     camera,
-    line,
+    line: line.state,
     room,
-    openCamera,
+    dispute,
+    openCamera: eye.open,
     async answer(take) {
       const s = situation.get().value;
       if (!s || !s.ticket) return;
@@ -144,15 +119,17 @@ export function openPhone(grant: CaptureGrant, onOver: (e: ApiError) => void): P
       await api.post('/captures/mine/drop', {});
     },
     resume() {
-      link.resume();
+      line.resume();
     },
     close() {
       closed = true;
       for (const off of offs) off();
       situation.close();
       room.close();
-      link.close();
-      stopStream(camera.get().stream);
+      line.close();
+      eye.close();
+      const d = dispute.get();
+      if (d) d.c.close();
     },
   };
 }

@@ -54,6 +54,7 @@ function late(p: Parts, base: Base, s: Situation | null, local: Local, status: T
     if (step && step.name === 'category') return <p.Category kind={step.kind} />;
     if (step && step.name === 'lang') return <p.Language kind={step.kind} category={step.category} />;
   }
+  if (base === 'matter') return <p.MatterScreen s={s} />;
   if (base === 'rating') return <p.Rating s={s} />;
   if (base === 'waiting' && s.ticket) return <p.Waiting s={s} ticket={s.ticket} />;
   if (base === 'ring' && s.ticket) return <p.Ringing s={s} ticket={s.ticket} />;
@@ -69,6 +70,7 @@ function over(layer: Layer, base: Base, s: Situation | null, loader: Loader): VN
     case 'phone': return s && late((p) => <p.Phone s={s} />);
     case 'later': return late((p) => <p.Later />);
     case 'leave': return late((p) => <p.Leave />);
+    case 'withdraw': return late((p) => <p.Withdraw />);
     case 'cancel': return late((p) => <p.Cancel />);
     case 'trouble': return late((p) => <p.Trouble layer={layer} />);
   }

@@ -1,4 +1,4 @@
-// The second script is fetched as soon as the first situation is known (call/line.ts needs it to know the cameras). If it does not come (the server was updated in
+// The second script is fetched as soon as the first situation is known (it knows the cameras, the room and the person's matter). If it does not come (the server was updated in
 // between), the page starts anew: the situation brings it back to the same screen.
 import type { VNode } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
@@ -9,7 +9,8 @@ export interface Loader { load(): Promise<Parts>; ready(): Parts | null }
 
 const AGAIN_MS = 5000;
 
-export function createLoader(): Loader {
+/** createLoader fetches the script once; onLoad has it before any of its screens is drawn. */
+export function createLoader(onLoad: (m: Parts) => void): Loader {
   let asked: Promise<Parts> | null = null;
   let parts: Parts | null = null;
   return {
@@ -17,7 +18,10 @@ export function createLoader(): Loader {
     load() {
       if (!asked) {
         asked = import('./parts');
-        asked.then((m) => { parts = m; }, () => { asked = null; });
+        asked.then((m) => {
+          parts = m;
+          onLoad(m);
+        }, () => { asked = null; });
       }
       return asked;
     },

@@ -12,6 +12,7 @@ import './notice/notice.css';
 import './claim/claim.css';
 import './help/help.css';
 import './phone/phone.css';
+import './dispute/dispute.css';
 import { render } from 'preact';
 import { createDpad } from '../core/dpad';
 import { bindKeys } from '../core/keys';
@@ -21,7 +22,7 @@ import { App } from './app';
 import { probeGraphics } from './gfx';
 import { createLoader } from './lazy';
 import { load, save } from './memory';
-import { createTv } from './tv';
+import { createTv, type Tv } from './tv';
 
 const FINAL_MS = 400; // a press that ends, cancels or signs waits this long after a screen change
 
@@ -38,16 +39,16 @@ const pad = createDpad(root, {
   },
   ruled() { since = now(); },
 });
-const loader = createLoader();
+const loader = createLoader((m) => tv.late(m));
 const term = openTerminal({ kind: 'stb' });
-const tv = createTv({
+const tv: Tv = createTv({
   term,
   voice,
   pad,
   history: window.history,
   memory: load(),
   remember: save,
-  loadTools: loader.load,
+  load: loader.load,
   exit: () => window.history.back(),
   online: () => navigator.onLine,
 });

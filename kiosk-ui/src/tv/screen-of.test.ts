@@ -16,7 +16,7 @@ const situation = (more: Partial<Situation> = {}): Situation => ({
   service: { open: true, seats: 1, busy: 0, lo_min: null, hi_min: null },
   visit: null, ticket: null, session: null, capture: { paired: false, live: false }, rating: null, ...more,
 });
-const here: Local = { fatal: null, line: 'up', home: false, left: null, bye: null, layers: [] };
+const here: Local = { fatal: null, line: 'up', home: false, left: null, bye: null, matter: false, layers: [] };
 
 const rows: [string, Situation | null, Partial<Local>, string][] = [
   ['nothing known yet', null, {}, 'starting'],
@@ -33,6 +33,13 @@ const rows: [string, Situation | null, Partial<Local>, string][] = [
   ['choosing, with help', situation(), { layers: [{ name: 'category', kind: 'consult' }, { name: 'help' }] }, 'category+help'],
   ['language', situation(), { layers: [{ name: 'category', kind: 'mediate' }, { name: 'lang', kind: 'mediate', category: 'land' }] }, 'lang'],
   ['waiting', situation({ ticket: ticket('waiting') }), {}, 'waiting'],
+  ['a question in the talk', situation({ ticket: ticket('serving'), session: session('joint') }), { matter: true }, 'matter'],
+  ['a question while the line is gone: the talk may go on', situation({ ticket: ticket('serving'), session: session('joint') }), { matter: true, line: 'noserver' }, 'matter'],
+  ['the end of a dispute before the rating', situation({ rating: { session_id: 's', mediator: 'm' } }), { matter: true }, 'matter'],
+  ['leaving the mediation asks', situation({ session: session('joint') }), { matter: true, layers: [{ name: 'withdraw' }] }, 'matter+withdraw'],
+  ['and can be asked for in the talk', situation({ session: session('joint') }), { layers: [{ name: 'withdraw' }] }, 'call+withdraw'],
+  ['a ring beats it', situation({ ticket: ticket('ringing', { ring }), session: session('lobby') }), { matter: true }, 'ring'],
+  ['a place back in the queue beats it', situation({ ticket: ticket('waiting'), session: session('lobby') }), { matter: true }, 'waiting'],
   ['an offer is shown as waiting', situation({ ticket: ticket('offered') }), {}, 'waiting'],
   ['a ticket ends the choice', situation({ ticket: ticket('waiting') }), { layers: [{ name: 'category', kind: 'consult' }] }, 'waiting'],
   ['不问了 asks', situation({ ticket: ticket('waiting') }), { layers: [{ name: 'cancel' }] }, 'waiting+cancel'],

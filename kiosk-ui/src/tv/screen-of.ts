@@ -11,6 +11,7 @@ export type Layer =
   | { name: 'cancel' } // 不问了: asks once more
   | { name: 'later' } // Back while it rings
   | { name: 'leave' } // Back in a call
+  | { name: 'withdraw' } // 退出调解: asks once more
   | { name: 'trouble'; code: string }; // a command was refused
 
 /** Why nothing works until somebody acts; each is a whole screen. */
@@ -27,12 +28,14 @@ export interface Local {
   left: string | null;
   /** A rating was just given (1..5) or skipped (0): the goodbye shows. */
   bye: number | null;
+  /** The person's matter wants the screen: a question, the agreement, an answer (dispute/matter.ts). */
+  matter: boolean;
   layers: readonly Layer[];
 }
 
 export type Base =
   | Fatal | 'nonet' | 'noserver' | 'starting'
-  | 'home' | 'category' | 'lang' | 'waiting' | 'parked' | 'ring' | 'call' | 'suspended' | 'rating' | 'bye';
+  | 'home' | 'category' | 'lang' | 'waiting' | 'parked' | 'ring' | 'call' | 'suspended' | 'matter' | 'rating' | 'bye';
 /** The strip above the tiles of home. */
 export type Strip = 'waiting' | 'missed' | 'left';
 
@@ -54,6 +57,7 @@ function baseOf(s: Situation | null, l: Local): Base {
   const ticket = s.ticket;
   const session = s.session;
   if (ticket && ticket.state === 'ringing' && ticket.ring) return 'ring'; // media may be up although the link is not
+  if (l.matter && !heldBack(s)) return 'matter';
   if (session && LIVE.indexOf(session.state) >= 0 && session.id !== l.left && !heldBack(s)) {
     return session.state === 'suspended' ? 'suspended' : 'call';
   }
@@ -95,7 +99,8 @@ const MAY_LIE: { [b in Base]?: readonly Layer['name'][] } = {
   waiting: ['help', 'phone', 'cancel', 'trouble'],
   parked: ['help', 'cancel'],
   ring: ['help', 'later', 'trouble'],
-  call: ['help', 'phone', 'leave', 'trouble'],
+  call: ['help', 'phone', 'leave', 'withdraw', 'trouble'],
+  matter: ['help', 'withdraw', 'trouble'],
   suspended: ['help', 'phone', 'leave'],
   rating: ['trouble'],
   disabled: ['help'],

@@ -9,6 +9,9 @@ import type { Speaker } from '../core/speak';
 import { createStore } from '../core/store';
 import type { Terminal, TerminalStatus } from '../core/terminal';
 import type { Situation, Ticket } from '../core/types';
+import { createCaptures } from './captures';
+import { createMatter } from './dispute/matter';
+import type { Parts } from './lazy';
 import { createTv, type Memory, type Tv } from './tv';
 
 // The server of these tests: a situation that the commands change, and a list of what was asked.
@@ -77,7 +80,7 @@ async function start(more: Partial<Situation> = {}, memory: Partial<Memory> = {}
   tv = createTv({
     term, voice: speaker(), pad: createDpad(document.body), history: { state: null, pushState: () => undefined, back: () => undefined },
     memory: { home: false, left: null, visit: '', layers: [], ...memory }, remember: (m) => { kept = m; },
-    loadTools: () => new Promise(() => undefined), exit: () => { left++; }, online: () => true,
+    load: () => new Promise(() => undefined), exit: () => { left++; }, online: () => true,
   });
   await term.situation.refetch();
   await flush();
@@ -295,6 +298,10 @@ test('a code that a phone has used is not shown again', async () => {
   await start({ visit: { id: 'v', how: '', opened_at: 0 }, ticket: ticket('waiting') });
   const fresh = { url: 'u', code: 'c', qr_svg: '<svg/>', expires_at: Date.now() * 1000 + 600e6 };
   vi.spyOn(api, 'post').mockResolvedValue(fresh as never);
+  tv.late({
+    createCaptures, createMatter,
+    createLine: () => ({ ...createStore<unknown>(null), follow: () => undefined, accepted: () => undefined, resume: () => undefined }),
+  } as unknown as Parts);
   tv.captures.need();
   await flush();
   expect(tv.captures.get().link).toEqual(fresh);

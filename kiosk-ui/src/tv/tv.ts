@@ -9,8 +9,11 @@ import type { Speaker } from '../core/speak';
 import { createStore, type Readable } from '../core/store';
 import type { Terminal } from '../core/terminal';
 import type { Lang, Situation, Ticket, TicketKind, Visit } from '../core/types';
-import { createLine, roomOf, type CallLine, type MediaTools } from './call/line';
-import { createCaptures, type Captures } from './captures';
+import type { CallLine } from './call/line';
+import { roomOf } from './call/room-of';
+import type { Captures } from './captures';
+import type { Parts } from './lazy';
+import type { Matter } from './dispute/matter';
 import { screenOf, type Base, type Fatal, type Layer, type Line, type Local, type Screen, type Strip } from './screen-of';
 
 export interface Tv {
@@ -18,14 +21,19 @@ export interface Tv {
   voice: Speaker;
   pad: Dpad;
   local: Readable<Local>;
-  line: CallLine;
-  captures: Captures;
+  /** These three come with the second script, before any screen of it is drawn. */
+  readonly line: CallLine;
+  readonly captures: Captures;
+  /** The person's dispute and answer. */
+  readonly matter: Matter;
   /** A command is on its way. */
   busy: Readable<boolean>;
   /** The call's bar is shown; it fades by itself. */
   bar: Readable<boolean>;
   /** Loudness 0..8. */
   volume: Readable<number>;
+  /** Takes the second script, as soon as it is there. */
+  late(m: Parts): void;
   screen(): Screen;
   idleMs(): number;
   say(text: string): void;
@@ -51,8 +59,13 @@ export interface Tv {
   rate(score: number): void;
   endBye(): void;
   retry(): void;
+  /** Runs what somebody waits for; a refusal is told in three parts. False when it was refused or another one runs. */
+  command(f: () => Promise<unknown>): Promise<boolean>;
+  ask(l: Layer): void;
   setVolume(v: number): void;
 }
+
+type Late = Pick<Tv, 'line' | 'captures' | 'matter'>;
 
 export interface Memory { home: boolean; left: string | null; visit: string; layers: readonly Layer[] }
 
@@ -64,7 +77,8 @@ export interface TvDeps {
   /** What this tab remembers over a reload: where the person was, nothing about him. */
   memory: Memory;
   remember: (m: Memory) => void;
-  loadTools: () => Promise<MediaTools>;
+  /** Fetches the second script; what it brings comes to late(). */
+  load: () => Promise<unknown>;
   /** Leaves to the operator's portal. */
   exit: () => void;
   online: () => boolean;
@@ -84,7 +98,7 @@ export function createTv(d: TvDeps): Tv {
     onChange: () => patch({ layers: screens.layers() }),
     onBack: () => tv.back(),
   });
-  const local = createStore<Local>({ fatal: null, line: 'up', home: d.memory.home, left: d.memory.left, bye: null, layers: screens.layers() });
+  const local = createStore<Local>({ fatal: null, line: 'up', home: d.memory.home, left: d.memory.left, bye: null, matter: false, layers: screens.layers() });
   const busy = createStore(false);
   const bar = createStore(true);
   const volume = createStore(6);
@@ -99,8 +113,7 @@ export function createTv(d: TvDeps): Tv {
 
   const situation = (): Situation | null => term.situation.get().value;
   const screen = (): Screen => screenOf(situation(), local.get());
-  const line = createLine({ api: term.api, reread: () => term.situation.nudge(), load: d.loadTools });
-  const captures = createCaptures({ api: term.api, visit: ensureVisit, nowUs: term.clock.nowUs, now: Date.now });
+  let late: Late | null = null;
 
   function patch(p: Partial<Local>): void {
     const next = { ...local.get(), ...p };
@@ -112,17 +125,20 @@ export function createTv(d: TvDeps): Tv {
   /** settle follows every change: the room, the ring tone, the trap of the Back key. */
   function settle(): void {
     const s = situation();
-    line.follow(s, local.get().left);
+    if (late) {
+      late.line.follow(s, local.get().left);
+      late.matter.follow(s, local.get().left);
+    } else if (s) d.load().catch(() => undefined); // asked again with the next situation
     const now = screen().base;
     if (now === base) return;
     const before = base;
     base = now;
-    if (before !== null && ['waiting', 'ring', 'call', 'suspended', 'rating', 'bye'].indexOf(now) >= 0) screens.clear();
+    if (before !== null && ['waiting', 'ring', 'call', 'suspended', 'matter', 'rating', 'bye'].indexOf(now) >= 0) screens.clear();
     screens.guard(now !== 'home' && ALONE.indexOf(now) < 0);
     voice.quiet(now === 'call');
     voice.ring(now === 'ring');
     const box = shell();
-    if (box && box.keepOn) box.keepOn(now === 'waiting' || now === 'ring' || now === 'call' || now === 'suspended');
+    if (box && box.keepOn) box.keepOn(['waiting', 'ring', 'call', 'suspended', 'matter'].indexOf(now) >= 0);
     if (now === 'call') showBar();
     if (now === 'ring' && local.get().home) patch({ home: false });
   }
@@ -138,7 +154,7 @@ export function createTv(d: TvDeps): Tv {
     const l = local.get();
     if (l.left && (!s.session || s.session.id !== l.left || s.session.state === 'ended')) p.left = null;
     if (l.home && (!s.ticket || OPEN.indexOf(s.ticket.state) < 0)) p.home = false;
-    if (s.capture.paired && !paired) captures.drop(); // a phone has used the code
+    if (s.capture.paired && !paired && late) late.captures.drop(); // a phone has used the code
     paired = s.capture.paired;
     if (!booted) {
       booted = true;
@@ -169,7 +185,7 @@ export function createTv(d: TvDeps): Tv {
         : st.at === 'bad_key' ? 'refused' : st.at === 'unsupported' ? 'unsupported' : null;
     const l = local.get();
     if (l.line !== next || l.fatal !== fatal) patch({ line: next, fatal });
-    if (st.at === 'up') line.resume();
+    if (st.at === 'up' && late) late.line.resume();
     if (st.at === 'version') location.reload();
   }
 
@@ -223,7 +239,7 @@ export function createTv(d: TvDeps): Tv {
   async function closeVisit(why: 'left' | 'idle' | 'reboot'): Promise<void> {
     const s = situation();
     visitSeen = '';
-    captures.drop();
+    if (late) late.captures.drop();
     screens.clear();
     patch({ bye: null });
     if (!s || !s.visit) return;
@@ -242,7 +258,24 @@ export function createTv(d: TvDeps): Tv {
   }
 
   const tv: Tv = {
-    term, voice, pad: d.pad, local, line, captures, busy, bar, volume, screen,
+    term, voice, pad: d.pad, local, busy, bar, volume, screen,
+    get line() { return late!.line; },
+    get captures() { return late!.captures; },
+    get matter() { return late!.matter; },
+    late(m) {
+      if (late) return;
+      const { api } = term;
+      const mine: Late = {
+        line: m.createLine({ api, reread: () => term.situation.nudge(), load: () => Promise.resolve(m) }),
+        captures: m.createCaptures({ api, visit: ensureVisit, nowUs: term.clock.nowUs, now: Date.now }),
+        matter: m.createMatter(term),
+      };
+      late = mine;
+      mine.matter.subscribe(() => {
+        if (local.get().matter !== mine.matter.get().shows) patch({ matter: mine.matter.get().shows });
+      });
+      settle();
+    },
     idleMs: () => Date.now() - lastKey,
     say: (text) => voice.say(text),
     caption(text) {
@@ -254,6 +287,7 @@ export function createTv(d: TvDeps): Tv {
       lastKey = Date.now();
       voice.unlock();
       voice.hush();
+      if (base === 'matter') return !screen().over && late!.matter.key(c);
       if (base !== 'call' || screen().over) return false;
       const hidden = !bar.get();
       showBar();
@@ -275,6 +309,7 @@ export function createTv(d: TvDeps): Tv {
         case 'ring': screens.push({ name: 'later' }); break;
         case 'call':
         case 'suspended': screens.push({ name: 'leave' }); break;
+        case 'matter': late!.matter.dismiss(); break;
         case 'rating': tv.rate(0); break;
         case 'bye': tv.endBye(); break;
         default:
@@ -329,7 +364,7 @@ export function createTv(d: TvDeps): Tv {
       if (!s || !s.ticket || busy.get()) return;
       voice.ring(false);
       screens.clear();
-      if (take) line.accepted();
+      if (take && late) late.line.accepted();
       void command(() => term.api.post<Ticket>(`/tickets/${s.ticket!.id}/answer`, { key: newKey(), take }));
     },
     leave() {
@@ -354,6 +389,8 @@ export function createTv(d: TvDeps): Tv {
       if (local.get().bye !== null) void closeVisit('left');
     },
     retry: () => term.resume(),
+    command,
+    ask: screens.push,
     setVolume: (v) => volume.set(Math.max(0, Math.min(8, v))),
   };
 

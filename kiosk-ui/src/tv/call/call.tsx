@@ -11,12 +11,14 @@ import { useCapture } from '../phone/phone';
 import { Icon } from '../ui/icons';
 import { icons } from '../ui/icons-late';
 import { Button, Net, Press, Qr, Screen, useTv, Veil } from '../ui/screen';
+import { mayWithdraw } from '../../core/dispute';
+import { t as w } from '../../light/dispute/t';
 import { t } from '../words-late';
 import { caption, hearers, ownCard, phoneUp, remotes, silenced, type Own, type Remote } from './view';
 
 type Session = NonNullable<Situation['session']>;
 
-const EMPTY: RoomView = {
+export const EMPTY: RoomView = {
   state: 'opening', code: '', words: '', net: 'good', phase: null, members: [], tiles: [], streams: {}, muted: { mic: false, cam: false },
   publishing: false, audioOnly: false, levels: {}, captions: [], self: '', profile: null,
 };
@@ -44,6 +46,10 @@ export function Call({ s, session }: { s: Situation; session: Session }) {
     picture: line.stream !== null && line.stream.getVideoTracks().length > 0, problem: line.camProblem !== null,
   });
   const speaks = own === 'phone' || own === 'camera' || own === 'sound-only';
+  const { thing: held } = useStore(tv.matter); // what the person went away from
+  const { d } = useStore(tv.matter.c);
+  const check = session.kind === 'mediation' && session.state === 'checking';
+  const mine = check && v.phase !== null && v.phase.zone === `check:${v.self}`;
   const trouble = v.words ? t(`net.${v.words}`) : v.net === 'weak' ? t('net.weak') : local.line !== 'up' ? t('net.reconnecting') : '';
 
   useEffect(() => {
@@ -57,8 +63,9 @@ export function Call({ s, session }: { s: Situation; session: Session }) {
 
   return (
     <Screen name="call" say={t('call.say')} plain>
-      <section class="stage">
-        <Picture remote={main} fallback={session.mediator.name} volume={volume / 8} connecting={v.state !== 'live' || !main} />
+      <section class={check ? 'stage check' : 'stage'}>
+        <Picture remote={main} fallback={session.mediator.name} volume={volume / 8} note={check && !mine ? w('check.other.do') : v.state !== 'live' || !main ? t('call.connecting') : t('call.nopicture')} />
+        {check && <div class="m-check"><b>{w(mine ? 'check.you' : v.phase ? 'check.other' : 'check.lobby')}</b>{w(mine ? 'check.you.do' : v.phase ? 'check.other.do' : 'check.lobby.do')}</div>}
         <div class="phase">{t('call.phase.now')}<b>{phaseName(v, session)}</b></div>
         {trouble && <div class="trouble" role="status"><i class="net weak" />{trouble}</div>}
         <div class="tag">
@@ -74,11 +81,12 @@ export function Call({ s, session }: { s: Situation; session: Session }) {
       <div class="cap" aria-live="polite">
         {cap ? <><b>{cap.name}</b><div>{cap.text}</div></> : <><b class="quiet">{t('call.cap.note')}</b><div class="quiet">{t('call.cap.empty')}</div></>}
       </div>
-      <div class={bar ? 'bar' : 'bar faded'}>
+      <div class={`bar${bar || held ? '' : ' faded'}${held ? ' five' : ''}`}>
         {speaks
           ? <Button id="mute" first icon={muted ? icons.micoff : icons.mic} class={muted ? 'alarm' : ''} word={muted ? t('call.unmute') : t('call.mute')} onPress={() => { const r = tv.line.room(); if (r) r.mute('mic', !muted); }} />
           : <Button id="mute" first icon={icons.phonecam} word={t('call.phone')} onPress={() => tv.openPhone()} />}
         <Volume value={volume} onFocus={setTuning} />
+        {held && <Button id="matter" icon={icons.check} word={held.kind === 'answer' ? w('answer.open') : d && d.asks && d.asks.length > 0 ? w('back.ask') : held.key === 'done' || held.key === 'closed' ? w('back.open') : w('back.paper')} onPress={() => tv.matter.open()} />}
         <Button id="leave" final icon={icons.leave} class="leave" word={t('call.leave')} onPress={() => tv.back()} />
         <Timer began={began.current} weak={trouble !== ''} tuning={tuning} />
       </div>
@@ -93,7 +101,7 @@ function phaseName(v: RoomView, session: Session): string {
 }
 
 /** usePlayer ties a stream to a media element that stays where it is; old WebViews restart one that moves. */
-function usePlayer<E extends HTMLMediaElement>(stream: MediaStream | null, volume: number) {
+export function usePlayer<E extends HTMLMediaElement>(stream: MediaStream | null, volume: number) {
   const ref = useRef<E>(null);
   const [blocked, setBlocked] = useState(false);
   useEffect(() => {
@@ -112,14 +120,14 @@ function usePlayer<E extends HTMLMediaElement>(stream: MediaStream | null, volum
   return { ref, blocked };
 }
 
-function Picture(p: { remote: Remote | null; fallback: string; volume: number; connecting: boolean }) {
+function Picture(p: { remote: Remote | null; fallback: string; volume: number; note: string }) {
   const { ref, blocked } = usePlayer<HTMLVideoElement>(p.remote ? p.remote.stream : null, p.volume);
   const picture = p.remote !== null && p.remote.picture;
   const name = p.remote ? p.remote.name : p.fallback;
   return (
     <>
       <video ref={ref} autoplay playsInline class={picture ? '' : 'dark'} aria-label={name} />
-      {!picture && <div class="nobody"><div class="face">{initial(name)}</div><p>{p.connecting ? t('call.connecting') : t('call.nopicture')}</p></div>}
+      {!picture && <div class="nobody"><div class="face">{initial(name)}</div><p>{p.note}</p></div>}
       {blocked && <div class="press-sound">{t('call.sound.press')}</div>}
     </>
   );
@@ -130,7 +138,7 @@ function Small(p: { remote: Remote; volume: number }) {
   return <div class="small other"><video ref={ref} autoplay playsInline aria-label={p.remote.name} /><p>{p.remote.name}</p></div>;
 }
 
-function Sound(p: { stream: MediaStream | null; volume: number }) {
+export function Sound(p: { stream: MediaStream | null; volume: number }) {
   const { ref } = usePlayer<HTMLAudioElement>(p.stream, p.volume);
   return <audio ref={ref} autoplay />;
 }
@@ -192,7 +200,7 @@ function Volume({ value, onFocus }: { value: number; onFocus: (on: boolean) => v
       id="volume" class="btn vol" label={`${t('call.volume')} ${value}`} onPress={() => tv.setVolume(value === 8 ? 2 : value + 1)}
       onFocus={onFocus}
       onArrow={(dir) => {
-        if (dir === 'd') return tv.pad.focus('leave');
+        if (dir === 'd') return tv.pad.focus('matter') || tv.pad.focus('leave');
         if (dir === 'u') return tv.pad.focus('mute');
         const next = value + (dir === 'r' ? 1 : -1);
         if (next < 0 || next > 8) return false;
@@ -217,6 +225,7 @@ function Timer({ began, weak, tuning }: { began: number; weak: boolean; tuning: 
 
 export function Leave() {
   const tv = useTv();
+  const { d } = useStore(tv.matter.c);
   return (
     <Veil name="leave" label={t('leave.title')} say={t('leave.title')}>
       <div class="ask">
@@ -226,6 +235,7 @@ export function Leave() {
           <Button id="stay" first word={t('leave.no')} onPress={() => tv.close()} />
           <Button id="go" final word={t('leave.yes')} onPress={() => tv.leave()} />
         </div>
+        {mayWithdraw(d) && <div class="one"><Button id="quit" final word={w('quit')} say={w('quit')} onPress={() => tv.ask({ name: 'withdraw' })} /></div>}
       </div>
     </Veil>
   );

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Situation, Ticket } from '../../core/types';
-import { attachOf, roomOf } from './line';
+import { attachOf } from './line';
+import { roomOf } from './room-of';
 
 test.each<[string, boolean, { cam: boolean; mic: boolean }, boolean, 'full' | 'view']>([
   ['camera and microphone', false, { cam: true, mic: true }, false, 'full'],

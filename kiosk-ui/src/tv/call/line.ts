@@ -8,6 +8,7 @@ import type { MediaProblem } from '../../core/rtc/media';
 import type { Room, RoomView } from '../../core/rtc/room';
 import { createStore, type Readable } from '../../core/store';
 import type { RoomReady, Situation } from '../../core/types';
+import { roomOf } from './room-of';
 
 export interface Devices { cam: boolean; mic: boolean }
 
@@ -23,15 +24,6 @@ export interface LineView {
 
 /** attachOf decides how the TV takes part. */
 export const attachOf = (paired: boolean, d: Devices, broken: boolean): 'full' | 'view' => (!paired && !broken && d.cam && d.mic ? 'full' : 'view');
-
-/** roomOf returns the session whose room this TV is in or is about to enter, and whether its camera may start. */
-export function roomOf(s: Situation | null, left: string | null): { session: string; open: boolean } | null {
-  if (!s) return null;
-  if (s.ticket && s.ticket.state === 'ringing' && s.ticket.ring) return { session: s.ticket.ring.session_id, open: false };
-  const waits = s.ticket !== null && ['waiting', 'offered', 'parked', 'missed'].indexOf(s.ticket.state) >= 0;
-  if (!s.session || s.session.id === left || waits) return null;
-  return ['lobby', 'checking', 'joint', 'suspended'].indexOf(s.session.state) >= 0 ? { session: s.session.id, open: true } : null;
-}
 
 export interface CallLine extends Readable<LineView> {
   /** Follows the situation; call on every change. */

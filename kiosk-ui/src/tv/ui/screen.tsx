@@ -17,6 +17,8 @@ interface ScreenProps {
   name: string;
   /** Spoken and shown in the say-bar when the screen opens, and again when the line changes. */
   say: string;
+  /** The line is only shown: the person reads, or people talk. */
+  mute?: boolean;
   /** Title of the top line; without one the screen draws its own. */
   title?: string;
   place?: string;
@@ -33,7 +35,7 @@ export function Screen(p: ScreenProps) {
   const tv = useTv();
   const ref = useRef<HTMLElement>(null);
   useLayoutEffect(() => tv.pad.enter(ref.current!, p.name), [p.name]);
-  useEffect(() => tv.say(p.say), [p.name, p.say]);
+  useEffect(() => (p.mute ? tv.caption : tv.say)(p.say), [p.name, p.say]);
   return (
     <main class={`scr ${p.plain ? 'plain ' : ''}${p.class || ''}`} ref={ref}>
       {!p.plain && <Hills />}

@@ -1,0 +1,233 @@
+// What a browser terminal has to tell the service and must not lose: what it consists of, that it started, what broke on
+// its page (docs/protocol.md §4, "Streams"). Entries lie in IndexedDB until the service has stored them; where they stand
+// lies beside them in localStorage, because connect must say it before this script is there (terminal.ts). No person's
+// data: names of errors and places in our own scripts, never their texts.
+import type { Link } from './link';
+import { probe, tierOf } from './tier';
+import type { AppInfo, DeviceKind, Resume, Welcome } from './types';
+
+/** Hears that a link is up, and how far the service says it has the journal. */
+export type Journal = (heard: Welcome | number) => void;
+
+export interface JournalOpts {
+  kind: DeviceKind;
+  app: AppInfo;
+  boot: string;
+  /** A fresh id. Handed in, as all of this: the script imports nothing of the first screen's. */
+  id: () => string;
+  link: () => Link | null;
+  /** Of the link that is up already. */
+  welcome: Welcome;
+  /** What a test replaces. */
+  inventory?: () => Promise<object>;
+  random?: () => number;
+}
+
+interface Entry { seq: number; t: string; b: object }
+interface Head { stream: string; last: number; boot: string }
+interface Said { resume: Resume; hashes?: { inventory: string } }
+
+const inFlight = 16;
+const ackWithinMs = 30000;
+const errorsMost = 10; // of one page load
+
+/** One transaction over the journal; `use` may make many requests and resolves with what it sets. */
+function inLog<T>(mode: IDBTransactionMode, use: (log: IDBObjectStore, done: (v: T) => void) => void): Promise<T> {
+  return new Promise((ok, no) => {
+    const open = indexedDB.open('heyi.journal', 1);
+    open.onupgradeneeded = () => { open.result.createObjectStore('log'); };
+    open.onerror = () => no(open.error);
+    open.onsuccess = () => {
+      const base = open.result;
+      const tx = base.transaction('log', mode);
+      let out: T;
+      use(tx.objectStore('log'), (v) => { out = v; });
+      tx.oncomplete = () => { base.close(); ok(out); };
+      tx.onerror = tx.onabort = () => { base.close(); no(tx.error); };
+    };
+  });
+}
+
+/** Hex SHA-256 of a document as it travels. */
+export async function documentHash(text: string): Promise<string> {
+  const sum = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)));
+  return Array.from(sum, (x) => (x + 256).toString(16).slice(1)).join('');
+}
+
+/** Where an error came from: the path of a script of ours, line and column. Addresses may hold tokens behind "?". */
+export function placeOf(file: string | undefined, line?: number, column?: number): string {
+  const path = (file || '').replace(/^[a-z]+:\/\/[^/]*/, '').replace(/[?#].*$/, '');
+  return `${path.slice(-80)}:${line || 0}:${column || 0}`;
+}
+
+async function inventoryOf(app: AppInfo): Promise<object> {
+  let inputs: MediaDeviceInfo[] = [];
+  try {
+    inputs = await navigator.mediaDevices.enumerateDevices();
+  } catch {
+    // no media at all on this engine
+  }
+  const has = (kind: string) => inputs.some((d) => d.kind === kind);
+  return {
+    model: app.model, app: `${app.name} ${app.ver}`, os: app.os, engine: app.engine, tier: tierOf(probe()),
+    screen: [Math.round(screen.width * devicePixelRatio), Math.round(screen.height * devicePixelRatio)],
+    camera: has('videoinput'), microphone: has('audioinput'), speaker: has('audiooutput'),
+  };
+}
+
+export function openJournal(o: JournalOpts): Journal {
+  const key = `heyi.journal.${o.kind}`;
+  const random = o.random || Math.random;
+  /** The entries between two of them, both included; none where the range is empty (seq 0 is the head). */
+  const entries = (from: number, to: number) => IDBKeyRange.bound([o.kind, from - 0.5], [o.kind, to + 0.5]);
+  const read = (): Said => JSON.parse(localStorage.getItem(key) || '{"resume":{"down":{},"up":{"stream":""}}}') as Said;
+  const save = (s: Said) => localStorage.setItem(key, JSON.stringify(s));
+  let stream = ''; // of the journal on this disk; '' until it is read
+  let acked = 0;
+  let sent = 0;
+  let since = 0; // local time at which the oldest entry on the line was sent; 0: none is
+  let up = false; // the link that is up speaks for this journal
+  let chain: Promise<unknown> = Promise.resolve(); // one thing after the other
+  let errors = 0;
+
+  const next = <T>(f: () => Promise<T>): Promise<T> => {
+    const p = chain.then(f);
+    chain = p.catch(() => undefined);
+    return p;
+  };
+
+  /** Begins a journal that the service does not know: what is in it is told again from 1, on a new link. */
+  async function renew(): Promise<void> {
+    stream = o.id();
+    acked = 0;
+    up = false;
+    await inLog<void>('readwrite', (log) => {
+      const got = log.getAll(entries(1, Infinity));
+      got.onsuccess = () => {
+        log.delete(entries(1, Infinity));
+        const list = got.result as Entry[];
+        list.forEach((e, i) => { log.put({ ...e, seq: i + 1 }, [o.kind, i + 1]); });
+        const head = log.get([o.kind, 0]);
+        head.onsuccess = () => { log.put({ boot: '', ...(head.result as Head | undefined), stream, last: list.length }, [o.kind, 0]); };
+      };
+    });
+    const s = read();
+    save({ ...s, resume: { down: s.resume.down, up: { stream, seq: 0 } } });
+    const l = o.link();
+    if (l) l.redial();
+  }
+
+  /** Reads the head; localStorage and IndexedDB must speak of one journal. */
+  async function start(): Promise<void> {
+    const s = read();
+    const head = await inLog<Head | undefined>('readonly', (log, done) => {
+      const got = log.get([o.kind, 0]);
+      got.onsuccess = () => done(got.result as Head | undefined);
+    });
+    const said = s.resume.up;
+    stream = said.stream;
+    acked = said.seq || 0;
+    if (!head || head.stream !== stream) await renew(); // its first start, or what lay here or there was lost: the service shall know
+    else await begin(o.welcome);
+    if (!head || head.boot !== o.boot) await write('event', { kind: 'boot', happened_at: Date.now() * 1000, data: { app: o.app.ver, engine: o.app.engine } }, o.boot);
+    await pump();
+  }
+
+  /** Takes the service's side; from here on entries are sent. */
+  async function begin(w: Welcome): Promise<void> {
+    up = false;
+    since = 0;
+    if (!w.up || !w.down || w.up.stream !== stream) return; // takes no journal, or speaks of a former one
+    const last = await inLog<number>('readwrite', (log, done) => {
+      const got = log.get([o.kind, 0]);
+      got.onsuccess = () => done((got.result as Head).last);
+      log.delete(entries(1, w.up!.acked));
+    });
+    if (w.up.acked > last) { // this is an old copy of a journal that went on elsewhere
+      await renew();
+      return;
+    }
+    acked = sent = w.up.acked;
+    up = true;
+    const s = read();
+    save({ ...s, resume: { down: { stream: w.down.stream, seq: w.down.next - 1 }, up: { stream, seq: acked } } });
+    if (w.want && w.want.indexOf('inventory') >= 0) {
+      setTimeout(() => void next(() => take(true)), random() * (w.want_within_ms || 0));
+    }
+  }
+
+  async function write(t: string, b: object, boot?: string): Promise<void> {
+    await inLog<void>('readwrite', (log) => {
+      const got = log.get([o.kind, 0]);
+      got.onsuccess = () => {
+        const head = got.result as Head;
+        const seq = head.last + 1;
+        log.put({ seq, t, b }, [o.kind, seq]);
+        log.put({ ...head, last: seq, boot: boot || head.boot }, [o.kind, 0]);
+      };
+    });
+  }
+
+  /** Sends what may be on the line: at most 16 entries that are not acked. */
+  async function pump(): Promise<void> {
+    const l = o.link();
+    if (!up || !l || sent >= acked + inFlight) return;
+    const list = await inLog<Entry[]>('readonly', (log, done) => {
+      const got = log.getAll(entries(sent + 1, acked + inFlight));
+      got.onsuccess = () => done(got.result as Entry[]);
+    });
+    for (const e of list) {
+      if (!up || !l.send(e.t, e.b, e.seq)) return;
+      sent = e.seq;
+      since = since || Date.now();
+    }
+  }
+
+  /** Writes the inventory down when it is wanted, or is another than connect said. */
+  async function take(wanted: boolean): Promise<void> {
+    const document = await (o.inventory ? o.inventory() : inventoryOf(o.app));
+    const hash = await documentHash(JSON.stringify(document));
+    const s = read();
+    const known = s.hashes ? s.hashes.inventory : '';
+    if (known !== hash) save({ ...s, hashes: { inventory: hash } });
+    if (wanted || (known !== '' && known !== hash)) await write('inventory', { hash, document });
+    await pump();
+  }
+
+  const note = (kind: string, data: object = {}): Promise<void> =>
+    next(async () => {
+      await write('event', { kind, happened_at: Date.now() * 1000, data });
+      await pump();
+    });
+
+  const broke = (name: string, at: string): void => {
+    if (errors++ < errorsMost) note('page_error', { name: name.slice(0, 60), at }).catch(() => undefined);
+  };
+  const onError = (e: ErrorEvent): void => broke(e.error instanceof Error ? e.error.name : 'Error', placeOf(e.filename, e.lineno, e.colno));
+  const onRejection = (e: PromiseRejectionEvent): void => broke(e.reason instanceof Error ? e.reason.name : 'Rejection', '');
+  window.addEventListener('error', onError);
+  window.addEventListener('unhandledrejection', onRejection);
+  setInterval(() => {
+    const l = o.link();
+    if (l && up && since && Date.now() - since > ackWithinMs) {
+      up = false;
+      l.redial();
+    }
+  }, 5000);
+
+  next(start).then(() => next(() => take(false))).catch(() => undefined); // a disk that takes nothing: no journal in this load
+
+  return (heard) => {
+    next(async () => {
+      if (typeof heard !== 'number') await begin(heard);
+      else if (up && heard > acked && heard <= sent) {
+        acked = heard;
+        since = sent > acked ? Date.now() : 0;
+        const s = read();
+        save({ ...s, resume: { ...s.resume, up: { stream, seq: acked } } });
+        await inLog<void>('readwrite', (log) => { log.delete(entries(1, acked)); });
+      }
+      await pump();
+    }).catch(() => undefined);
+  };
+}

@@ -1,0 +1,75 @@
+// The phone of a party who came by a link: his dispute, his link to the server and, with a join link, his place in the room.
+import { type Api, type ApiError, createApi } from '../../core/api';
+import { type Clock, createClock } from '../../core/clock';
+import { openDispute, type PartyDispute } from '../../core/dispute';
+import { type Keeper, keepRoom } from '../../core/rtc/keeper';
+import type { Readable } from '../../core/store';
+import { createEye, type Camera } from '../eye';
+import { openLine, type LineState } from '../line';
+
+export type Purpose = 'join' | 'sign';
+export interface PartyGrant { link_id: string; purpose: Purpose; csrf: string }
+
+export interface PartySession {
+  purpose: Purpose;
+  api: Api;
+  clock: Clock;
+  dispute: PartyDispute;
+  room: Keeper;
+  camera: Readable<Camera>;
+  line: Readable<LineState>;
+  openCamera(): Promise<void>;
+  resume(): void;
+  close(): void;
+}
+
+export function openParty(grant: PartyGrant, onOver: (e: ApiError) => void): PartySession {
+  const api = createApi({ csrf: () => grant.csrf });
+  const clock = createClock();
+  const dispute = openDispute({ api, always: true });
+  const room = keepRoom({ api, attach: 'full', onReread: () => dispute.nudge() });
+  let closed = false;
+  const eye = createEye((stream) => {
+    const r = room.get();
+    if (r) void r.publish(stream);
+  });
+  const publish = (): void => {
+    const r = room.get();
+    const { stream } = eye.view.get();
+    if (r && stream && !r.get().publishing) void r.publish(stream);
+  };
+  const line = openLine({ api, clock, tokens: '/links/mine/link-tokens', screen: 'phone', look: () => dispute.nudge() });
+
+  const offs = [
+    dispute.subscribe(() => {
+      const { d, error } = dispute.get();
+      if (error && (error.status === 401 || error.status === 410)) {
+        if (!closed) onOver(error);
+        return;
+      }
+      // the button of the page was the yes to camera and microphone; who hears whom is the room's to say
+      if (grant.purpose === 'join') room.enter(d && d.session_id ? d.session_id : null);
+    }),
+    room.subscribe(publish),
+  ];
+
+  return {
+    purpose: grant.purpose,
+    api,
+    clock,
+    dispute,
+    room,
+    camera: eye.view,
+    line: line.state,
+    openCamera: eye.open,
+    resume: () => line.resume(),
+    close() {
+      closed = true;
+      for (const off of offs) off();
+      dispute.close();
+      room.close();
+      line.close();
+      eye.close();
+    },
+  };
+}
