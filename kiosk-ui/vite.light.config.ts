@@ -5,7 +5,16 @@ import { defineConfig } from 'vite';
 // Both configurations write into the one folder embed/; `npm run clean` empties it first.
 const pages = ['tv.html', 'kiosk.html', 'tablet.html', 'phone.html'].filter((p) => existsSync(p));
 
+// Late scripts bring no styles of their own (scripts/check.mjs holds that), so a plain import() does; Vite's helper that
+// fetches their styles first would be 0.8 kB of every page's first screen.
+const plainImports = {
+  name: 'heyi:plain-imports',
+  enforce: 'pre' as const,
+  load: (id: string) => (id.includes('vite/preload-helper') ? 'export const __vitePreload = (load) => load();' : null),
+};
+
 export default defineConfig({
+  plugins: [plainImports],
   base: '/',
   publicDir: 'public',
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },

@@ -3,9 +3,9 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { A, B, join as comeIn, mediator, proveNumber, readOnPhone, readOnTv, signOnPhone, yesOnPhone, yesOnTv } from './dispute.mjs';
+import { mediation } from './mediation.mjs';
 import { Server, browser, build, decodes, open, until } from './lib.mjs';
-import { DESK, PHONE, TV, approve, askForLawyer, pairPhone, press, ready, shows, signIn, take, text, waitText, watchCaptures } from './steps.mjs';
+import { DESK, PHONE, TV, approve, askForLawyer, pairPhone, press, ready, shows, signIn, text, waitText, watchCaptures } from './steps.mjs';
 import { takeOffer } from './walk.mjs';
 
 const out = resolve(import.meta.dirname, '../../docs/screens');
@@ -51,78 +51,6 @@ async function walk(size, tag, all) {
   await until('a capture link', () => captures.url);
   await shot(tv, `tv-waiting${tag}`);
   return { tv, captures };
-}
-
-/** A mediation from the first question to the receipt, on every screen that shows it. */
-async function fromTalkToPaper() {
-  const desk = await signIn(rest, server, '/desk', 'mediator');
-  await waitText(desk, /我准备好了/);
-  const tv = await open(box, server, '/tv', { ...TV, camera: false });
-  const captures = watchCaptures(tv);
-  await shows(tv, 'consult', 20_000);
-  await press(tv, '2', 'Enter');
-  await waitText(tv, /哪方面/);
-  await press(tv, '3');
-  await tv.waitForTimeout(450);
-  await press(tv, 'Enter');
-  await tv.waitForTimeout(450);
-  await press(tv, 'Enter');
-  await waitText(tv, /前面还有|下一个就是您/);
-  const phone = await pairPhone(rest, server, captures);
-  await ready(desk);
-  await take(desk);
-  await shows(tv, 'take', 20_000);
-  await tv.waitForTimeout(600);
-  await press(tv, 'Enter');
-
-  const m = await mediator(server, 'mediator');
-  await m.register();
-  await yesOnTv(tv, async () => (await m.side('A')).consents.online !== null, async (title) => shot(tv, /权利/.test(title) ? 'tv-notice' : 'tv-consent'));
-  await m.invite();
-  await m.disclose();
-  await yesOnTv(tv, async () => (await m.side('B')).link?.state === 'live' && (await m.side('A')).disclosure_ok !== null, async (title) => shot(tv, /调解，|来调解/.test(title) ? 'tv-disclosure' : 'tv-invite'));
-  const texts = await open(rest, server, '/demo/texts', PHONE);
-  await waitText(texts, /打开链接/);
-  await shot(texts, 'demo-texts');
-  const other = await comeIn(rest, server, m, (p) => shot(p, 'phone-join'));
-  await yesOnPhone(other, async () => (await m.side('B')).disclosure_ok !== null && (await m.side('B')).consents.online !== null, async (title) => shot(other, /权利/.test(title) ? 'phone-notice' : 'phone-consent'));
-  for (const [side, who] of [['A', A], ['B', B]]) {
-    await m.check(side);
-    await desk.waitForTimeout(1500);
-    if (side === 'A') { await shot(desk, 'desk-check'); await shot(tv, 'tv-check'); }
-    else await shot(other, 'phone-check');
-    await m.person(side, who);
-    if (side === 'B') await proveNumber(other, m, 'B');
-    await m.identity(side, side === 'B' ? ['card', 'face', 'phone_code'] : ['card', 'face']);
-  }
-  await shot(desk, 'desk-parties');
-  await m.joint();
-  await waitText(desk, /字第\d+号/);
-  await shot(tv, 'tv-joint');
-  await shot(other, 'phone-joint');
-  await m.draft();
-  await desk.waitForTimeout(1500);
-  await shot(desk, 'desk-draft');
-  const { agreement } = await m.freeze();
-  await readOnTv(tv, agreement.code, (what) => shot(tv, `tv-${what === 'read' ? 'agree' : 'readback'}`));
-  await shot(tv, 'tv-sign');
-  await readOnPhone(other, agreement.code, (what) => shot(other, `phone-${what}`));
-  await shot(desk, 'desk-signing');
-  await signOnPhone(other, () => shot(other, 'phone-sign'));
-  await phone.waitForSelector('canvas.dp-pad'); // read and keyed on the TV: only the field to sign in is left
-  await signOnPhone(phone);
-  await waitText(tv, /您签好了/);
-  await shot(tv, 'tv-signed');
-  await m.sign();
-  await waitText(tv, /R-\d/, 30_000);
-  await shot(tv, 'tv-receipt');
-  await waitText(other, /R-\d/);
-  await shot(other, 'phone-receipt');
-  await shot(desk, 'desk-receipt');
-  const check = await open(rest, server, `/verify?d=${agreement.digest}`, DESK);
-  await waitText(check, /生效/);
-  await shot(check, 'verify');
-  for (const p of [check, texts, other, phone, tv, desk]) await p.context().close();
 }
 
 try {
@@ -205,7 +133,7 @@ try {
   await waitText(landscape, /点这里开始/, 40_000);
   await shot(landscape, 'kiosk-landscape');
 
-  await fromTalkToPaper();
+  await mediation({ server, box, rest, look: shot });
   const console_ = await signIn(rest, server, '/console', 'operator');
   await waitText(console_, /总览/);
   await console_.waitForTimeout(1500);

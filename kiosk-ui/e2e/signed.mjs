@@ -7,7 +7,7 @@ import { PHONE, TV, askForLawyer, pairPhone, press, ready, shows, signIn, take, 
 
 export const name = 'signed: consult, dispute, agreement, three signatures, seal, receipt; kill -9 between the last steps; paper; a refusal';
 
-const LONG = 60_000; // one shared machine runs the program and three browsers
+const LONG = 60_000; // one machine runs the program and five pages with pictures
 const receipt = /R-\d{12}-\d{8}-\d{6}/;
 
 export async function run(note) {
@@ -17,6 +17,7 @@ export async function run(note) {
   try {
     const tv = await open(box, server, '/tv', { ...TV, camera: false });
     const captures = watchCaptures(tv);
+    tv.context().setDefaultTimeout(LONG);
     await shows(tv, 'consult', LONG);
     await electronic({ server, rest, tv, captures, note });
     await onPaper({ server, rest, tv, captures, note });
@@ -52,6 +53,7 @@ async function inTalk({ server, rest, tv, captures }, role, keys) {
     await waitText(tv, /前面还有|下一个就是您/);
   }
   const phone = await pairPhone(rest, server, captures);
+  for (const p of [desk, phone]) p.context().setDefaultTimeout(LONG);
   await ready(desk);
   await take(desk, LONG);
   await shows(tv, 'take', LONG);
@@ -99,6 +101,7 @@ async function comeIn(b, server, m) {
   const { url } = (await m.side('B')).link;
   await until('the text with the link', async () => (await m.texts()).some((x) => x.link === url));
   const phone = await open(b, server, new URL(url).pathname, PHONE);
+  phone.context().setDefaultTimeout(LONG);
   await phone.waitForSelector('button.huge', { timeout: LONG });
   check((await m.side('B')).link.state === 'live', 'opening the page spends nothing');
   await phone.click('button.huge');

@@ -81,14 +81,16 @@ class Service {
 let disk: Disk;
 let service: Service;
 let shelf: Map<string, string>;
+let ids = 0;
 let handlers: Record<string, (e: unknown) => void>;
-const document = { tier: 'A', camera: false };
+const app = { name: 'stb', ver: '1', engine: 'Chrome 92' };
+const document = { ...app, tier: 'D', screen: [1920, 1080], camera: false, microphone: true };
 
-function start(boot = 'b1', inventory: object = document): Journal {
+function start(boot = 'b1', inputs = ['audioinput']): Journal {
   handlers = {};
+  vi.stubGlobal('navigator', { mediaDevices: { enumerateDevices: () => Promise.resolve(inputs.map((kind) => ({ kind }))) } });
   return openJournal({
-    kind: 'stb', app: { name: 'stb', ver: '1', engine: 'Chrome 92' }, boot, id: () => `j${Math.random()}`, link: () => service.link, welcome: service.welcome(),
-    inventory: () => Promise.resolve(inventory), random: () => 1,
+    kind: 'stb', app, boot, id: () => `j${++ids}`, link: () => service.link, welcome: service.welcome(),
   });
 }
 
@@ -99,6 +101,7 @@ const pageError = (i = 0) => handlers.error!({ error: new TypeError('含有姓�
 describe('journal', () => {
   beforeEach(() => {
     vi.useFakeTimers();
+    vi.spyOn(Math, 'random').mockReturnValue(1);
     disk = new Disk();
     service = new Service();
     shelf = new Map();
@@ -112,6 +115,9 @@ describe('journal', () => {
     });
     // the real digest, without a thread that fake timers do not wait for
     vi.stubGlobal('crypto', { subtle: { digest: (_: string, data: Uint8Array) => Promise.resolve(new Uint8Array(createHash('sha256').update(data).digest()).buffer) } });
+    vi.stubGlobal('screen', { width: 960, height: 540 });
+    vi.stubGlobal('devicePixelRatio', 2);
+    vi.stubGlobal('isSecureContext', true);
     vi.stubGlobal('window', { addEventListener: (name: string, f: (e: unknown) => void) => { handlers[name] = f; } });
   });
   afterEach(() => {
@@ -229,7 +235,7 @@ describe('journal', () => {
     await settle();
     j(service.take());
     await settle();
-    j = start('b1', { tier: 'A', camera: true });
+    j = start('b1', ['videoinput']);
     await settle();
     j(service.take());
     expect(service.kinds()).toEqual(['boot', 'inventory']);
@@ -270,7 +276,7 @@ describe('journal', () => {
     await settle();
     service.take();
     expect(service.stored.slice(1).map((f) => (f.b as { data?: object }).data)).toEqual([
-      { name: 'TypeError', at: '/assets/tv0.js:3:7' }, { name: 'Rejection', at: '' },
+      { name: 'TypeError', at: '/assets/tv0.js:3:7' }, { name: 'unknown', at: '' },
     ]);
   });
 

@@ -29,7 +29,7 @@ function detailOf(data: Record<string, unknown>): string {
   return Object.entries(data).filter(([k, v]) => !dull.has(k) && (typeof v === 'string' || typeof v === 'number') && v !== '').map(([, v]) => String(v)).join(' ').slice(0, 120);
 }
 
-const order = ['model', 'os', 'app', 'engine', 'tier', 'screen', 'camera', 'microphone', 'speaker', 'storage_free_mb'];
+const order = ['model', 'os', 'name', 'ver', 'engine', 'tier', 'screen', 'camera', 'microphone', 'storage_free_mb'];
 
 /** What a device consists of as pairs of a key and a value in words; what nobody knows comes last under its own name. */
 export function facts(document: Record<string, unknown>, yes: string, no: string): [string, string][] {

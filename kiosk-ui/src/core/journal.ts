@@ -18,13 +18,10 @@ export interface JournalOpts {
   link: () => Link | null;
   /** Of the link that is up already. */
   welcome: Welcome;
-  /** What a test replaces. */
-  inventory?: () => Promise<object>;
-  random?: () => number;
 }
 
 interface Entry { seq: number; t: string; b: object }
-interface Head { stream: string; last: number; boot: string }
+interface Head { stream: string; last: number; boot?: string }
 interface Said { resume: Resume; hashes?: { inventory: string } }
 
 const inFlight = 16;
@@ -43,7 +40,7 @@ function inLog<T>(mode: IDBTransactionMode, use: (log: IDBObjectStore, done: (v:
       let out: T;
       use(tx.objectStore('log'), (v) => { out = v; });
       tx.oncomplete = () => { base.close(); ok(out); };
-      tx.onerror = tx.onabort = () => { base.close(); no(tx.error); };
+      tx.onabort = () => { base.close(); no(tx.error); };
     };
   });
 }
@@ -69,18 +66,16 @@ async function inventoryOf(app: AppInfo): Promise<object> {
   }
   const has = (kind: string) => inputs.some((d) => d.kind === kind);
   return {
-    model: app.model, app: `${app.name} ${app.ver}`, os: app.os, engine: app.engine, tier: tierOf(probe()),
-    screen: [Math.round(screen.width * devicePixelRatio), Math.round(screen.height * devicePixelRatio)],
-    camera: has('videoinput'), microphone: has('audioinput'), speaker: has('audiooutput'),
+    ...app, tier: tierOf(probe()), screen: [screen.width, screen.height].map((n) => Math.round(n * devicePixelRatio)),
+    camera: has('videoinput'), microphone: has('audioinput'),
   };
 }
 
 export function openJournal(o: JournalOpts): Journal {
   const key = `heyi.journal.${o.kind}`;
-  const random = o.random || Math.random;
   /** The entries between two of them, both included; none where the range is empty (seq 0 is the head). */
   const entries = (from: number, to: number) => IDBKeyRange.bound([o.kind, from - 0.5], [o.kind, to + 0.5]);
-  const read = (): Said => JSON.parse(localStorage.getItem(key) || '{"resume":{"down":{},"up":{"stream":""}}}') as Said;
+  const read = (): Said => JSON.parse(localStorage.getItem(key) || '{"resume":{"up":{}}}') as Said;
   const save = (s: Said) => localStorage.setItem(key, JSON.stringify(s));
   let stream = ''; // of the journal on this disk; '' until it is read
   let acked = 0;
@@ -108,7 +103,7 @@ export function openJournal(o: JournalOpts): Journal {
         const list = got.result as Entry[];
         list.forEach((e, i) => { log.put({ ...e, seq: i + 1 }, [o.kind, i + 1]); });
         const head = log.get([o.kind, 0]);
-        head.onsuccess = () => { log.put({ boot: '', ...(head.result as Head | undefined), stream, last: list.length }, [o.kind, 0]); };
+        head.onsuccess = () => { log.put({ ...(head.result as Head | undefined), stream, last: list.length }, [o.kind, 0]); };
       };
     });
     const s = read();
@@ -124,12 +119,11 @@ export function openJournal(o: JournalOpts): Journal {
       const got = log.get([o.kind, 0]);
       got.onsuccess = () => done(got.result as Head | undefined);
     });
-    const said = s.resume.up;
-    stream = said.stream;
-    acked = said.seq || 0;
+    stream = s.resume.up.stream;
+    acked = s.resume.up.seq || 0;
     if (!head || head.stream !== stream) await renew(); // its first start, or what lay here or there was lost: the service shall know
     else await begin(o.welcome);
-    if (!head || head.boot !== o.boot) await write('event', { kind: 'boot', happened_at: Date.now() * 1000, data: { app: o.app.ver, engine: o.app.engine } }, o.boot);
+    if (!head || head.boot !== o.boot) await event('boot', { app: o.app.ver, engine: o.app.engine }, o.boot);
     await pump();
   }
 
@@ -151,8 +145,8 @@ export function openJournal(o: JournalOpts): Journal {
     up = true;
     const s = read();
     save({ ...s, resume: { down: { stream: w.down.stream, seq: w.down.next - 1 }, up: { stream, seq: acked } } });
-    if (w.want && w.want.indexOf('inventory') >= 0) {
-      setTimeout(() => void next(() => take(true)), random() * (w.want_within_ms || 0));
+    if ((w.want || []).indexOf('inventory') >= 0) {
+      setTimeout(() => void next(() => take(true)), Math.random() * w.want_within_ms!);
     }
   }
 
@@ -185,7 +179,7 @@ export function openJournal(o: JournalOpts): Journal {
 
   /** Writes the inventory down when it is wanted, or is another than connect said. */
   async function take(wanted: boolean): Promise<void> {
-    const document = await (o.inventory ? o.inventory() : inventoryOf(o.app));
+    const document = await inventoryOf(o.app);
     const hash = await documentHash(JSON.stringify(document));
     const s = read();
     const known = s.hashes ? s.hashes.inventory : '';
@@ -194,19 +188,13 @@ export function openJournal(o: JournalOpts): Journal {
     await pump();
   }
 
-  const note = (kind: string, data: object = {}): Promise<void> =>
-    next(async () => {
-      await write('event', { kind, happened_at: Date.now() * 1000, data });
-      await pump();
-    });
+  const event = (kind: string, data: object, boot?: string) => write('event', { kind, happened_at: Date.now() * 1000, data }, boot);
 
-  const broke = (name: string, at: string): void => {
-    if (errors++ < errorsMost) note('page_error', { name: name.slice(0, 60), at }).catch(() => undefined);
+  const broke = (what: unknown, at: string): void => {
+    if (errors++ < errorsMost) next(() => event('page_error', { name: what instanceof Error ? what.name.slice(0, 60) : 'unknown', at }).then(pump)).catch(() => undefined);
   };
-  const onError = (e: ErrorEvent): void => broke(e.error instanceof Error ? e.error.name : 'Error', placeOf(e.filename, e.lineno, e.colno));
-  const onRejection = (e: PromiseRejectionEvent): void => broke(e.reason instanceof Error ? e.reason.name : 'Rejection', '');
-  window.addEventListener('error', onError);
-  window.addEventListener('unhandledrejection', onRejection);
+  window.addEventListener('error', (e) => broke(e.error, placeOf(e.filename, e.lineno, e.colno)));
+  window.addEventListener('unhandledrejection', (e) => broke(e.reason, ''));
   setInterval(() => {
     const l = o.link();
     if (l && up && since && Date.now() - since > ackWithinMs) {

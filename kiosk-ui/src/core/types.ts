@@ -114,7 +114,7 @@ export interface Welcome {
   want?: string[]; want_within_ms?: number;
 }
 /** Where a terminal stands in both durable streams, as connect says it. */
-export interface Resume { down: { stream?: string; seq?: number }; up: { stream: string; seq?: number } }
+export interface Resume { down?: { stream?: string; seq?: number }; up: { stream: string; seq?: number } }
 export interface NudgeBody { id: string; ver: number; why?: string }
 
 // ---- the media line

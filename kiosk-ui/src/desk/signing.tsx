@@ -138,7 +138,7 @@ function SignDialog({ work, m, d, onClose }: Parts & { onClose: () => void }) {
         {verdict !== null && verdict !== 'same' && <Say tone="r">{t('sg.differs')}</Say>}
         {wrong !== '' && <Say tone="r">{wrong}</Say>}
         <div className="two">
-          <label><span>{t('sg.password')}</span><Input.Password autoFocus autoComplete="current-password" value={password} onChange={(e) => setPassword(e.target.value)} /></label>
+          <label><span>{t('sg.password')}</span><Input.Password autoFocus visibilityToggle={false} autoComplete="current-password" value={password} onChange={(e) => setPassword(e.target.value)} /></label>
           {askTotp && <label><span>{t('signin.totp')}</span><Input inputMode="numeric" autoComplete="one-time-code" maxLength={6} value={totp} onChange={(e) => setTotp(e.target.value.replace(/\D/g, ''))} /></label>}
         </div>
         <SignPad onMark={setMark} />
@@ -183,7 +183,7 @@ function PaperPath({ work, m }: Parts) {
       {bad !== '' && <p className="hint r">{t(bad === 'size' ? 'pp.size' : 'pp.type')}</p>}
       <div className="two">
         <label><span>{t('pp.day')}</span><Input type="date" max={today} value={day} onChange={(e) => setDay(e.target.value)} /></label>
-        <label><span>{t('sg.password')}</span><Input.Password autoComplete="current-password" value={password} onChange={(e) => setPassword(e.target.value)} /></label>
+        <label><span>{t('sg.password')}</span><Input.Password visibilityToggle={false} autoComplete="current-password" value={password} onChange={(e) => setPassword(e.target.value)} /></label>
         {askTotp && <label><span>{t('signin.totp')}</span><Input inputMode="numeric" maxLength={6} value={totp} onChange={(e) => setTotp(e.target.value.replace(/\D/g, ''))} /></label>}
       </div>
       <div className="acts"><span className="dim grow">{day === '' ? t('pp.note') : t('pp.effective', { day: dayWords(day) })}</span><Button type="primary" disabled={!ready} loading={m.busy === 'paper'} onClick={() => void go()}>{t('pp.go')}</Button></div>

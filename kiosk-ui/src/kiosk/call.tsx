@@ -83,14 +83,16 @@ function InRoom({ c, s, scene, room }: { c: Counter; s: Situation; scene: 'lobby
     return () => clearTimeout(id);
   }, [lost]);
   const own = eye.stream && eye.stream.getVideoTracks().length > 0 ? eye.stream : null;
-  const title = scene === 'lobby' ? t('call.lobby') : scene === 'suspended' ? t('call.suspended') : stream ? t('call.with', { name }) : t('call.wait');
+  const check = s.session !== null && s.session.kind === 'mediation' && s.session.state === 'checking' && v.phase !== null;
+  const mine = check && v.phase !== null && v.phase.zone === `check:${v.self}`;
+  const title = check ? t(mine ? 'call.check.you' : 'call.check.other') : scene === 'lobby' ? t('call.lobby') : scene === 'suspended' ? t('call.suspended') : stream ? t('call.with', { name }) : t('call.wait');
   const asks = !own && (!s.capture.live || phoneGone);
   return (
     <section class={`call${asks ? ' asks' : ''}`}>
       <div class="stage">
         {stream && <Player stream={stream} label={name} onRefused={() => setRefused(true)} />}
-        {!other && <div class="cover"><span class="face" aria-hidden="true">{name.slice(-1)}</span><h2>{title}</h2>{scene === 'lobby' && <p>{t('call.lobby.sub', { name })}</p>}{scene === 'suspended' && <p>{t('call.suspended.sub')}</p>}</div>}
-        {other && <p class="who">{title}</p>}
+        {!other && <div class="cover"><span class="face" aria-hidden="true">{name.slice(-1)}</span><h2>{title}</h2>{scene === 'lobby' && <p>{t('call.lobby.sub', { name })}</p>}{scene === 'suspended' && <p>{t('call.suspended.sub')}</p>}{check && <p>{t(mine ? 'call.check.you.do' : 'call.check.other.do')}</p>}</div>}
+        {other && <p class="who">{title}{mine && <><br />{t('call.check.you.do')}</>}</p>}
         {v.words && <p class="net" role="status">{t(`net.${v.words}`)}</p>}
         {refused && <button type="button" class="sound" onClick={() => { c.speaker.unlock(); setRefused(false); document.querySelectorAll('video').forEach((el) => { void el.play(); }); }}>{t('call.sound')}</button>}
         <p class="caption" aria-live="polite">{caption && Date.now() - caption.at < captionFor ? caption.text : ''}</p>

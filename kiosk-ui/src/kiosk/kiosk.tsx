@@ -1,6 +1,8 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { useStore, useTick } from '../core/hooks.preact';
 import { hourMinute } from '../core/clock';
+import type { DisputeView } from '../core/dispute';
+import { createStore } from '../core/store';
 import { coversAll, LineStrip, StatusScreen } from '../light/status';
 import { Attract, Category, Kind, Language } from './ask';
 import { CallScreen, RingScreen } from './call';
@@ -13,6 +15,7 @@ import { err } from './t';
 import { lineOf } from './lines';
 import { WaitScreen } from './wait';
 
+const none = createStore<DisputeView>({ d: null, proof: 'none', error: null });
 const night = (hm: string) => hm >= '20:00' || hm < '06:00';
 
 export function Kiosk() {
@@ -25,6 +28,8 @@ export function Kiosk() {
   const steps = useStore(c.steps);
   const gone = useStore(c.gone);
   const own = useStore(c.dispute);
+  const view = useStore<DisputeView>(own ? own.c : none);
+  const asked = own !== null && own.late.stepOf(view) !== null;
   const [seen, setSeen] = useState(''); // the end of this dispute was looked at
   const over = own !== null && s !== null && !s.session && s.dispute !== null && s.dispute !== undefined && seen !== s.dispute.id;
   const left = useStore(idle);
@@ -101,7 +106,7 @@ export function Kiosk() {
         {scene === 'rating' && <Rating c={c} s={s} />}
         {error && scene !== 'attract' && <p class="error" role="alert"><b>{err(error.code).what}</b>{err(error.code).todo}。{err(error.code).call}。</p>}
       </main>
-      {visit && scene !== 'call' && <Say text={line} onRead={() => c.speaker.say(line, true)} />}
+      {visit && scene !== 'call' && !asked && <Say text={line} onRead={() => c.speaker.say(line, true)} />}
       {visit && <Foot low={low} big={big} onLow={() => setLow(!low)} onBig={() => setBig(!big)} onEnd={end} />}
       {sure && <Sure scene={scene} onGo={() => setSure(false)} onEnd={() => { setSure(false); void c.wipe('left'); }} />}
       {left !== null && <IdleQuestion c={c} left={left} onGo={() => idle.touch()} />}
