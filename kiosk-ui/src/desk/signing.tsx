@@ -37,7 +37,7 @@ export function Signing(x: Parts) {
         <ul className="signs">
           {signers(d).map((p) => <PartyLine key={p.id} d={d} p={p} paper={a.sign_mode === 'paper'} />)}
           <Row name={t('sg.me')} done={a.mediator_signed_at}>{a.mediator_signed_at === null ? t(a.sign_mode === 'paper' ? 'sg.me.paper' : 'sg.me.last') : ''}</Row>
-          <Row name={t('sg.seal')} done={a.effective_at}>{a.effective_at === null ? t(a.state === 'mediator_signed' ? 'sg.seal.now' : 'sg.seal.after') : ''}</Row>
+          <Row name={t('sg.seal')} done={a.effective_at}>{a.effective_at === null ? t(a.sign_mode === 'paper' ? 'sg.seal.paper' : a.state === 'mediator_signed' ? 'sg.seal.now' : 'sg.seal.after') : ''}</Row>
         </ul>
         {unclearOf(d).map((u) => <Say key={u.key} tone="r" icon="user">{t('sg.unclear', { name: u.name, n: u.n })}</Say>)}
         {a.state === 'mediator_signed' && <Say tone="y" icon="clock">{t('sg.sealing')}</Say>}

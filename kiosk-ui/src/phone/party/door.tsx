@@ -109,7 +109,7 @@ function Peek(p: { peek: LinkPeek; pairing: LinkPairing; onGrant: (g: PartyGrant
   return (
     <div class="stack">
       <section class="tvcard">
-        <Icon name={joins ? 'hands' : 'key'} />
+        <Icon name={joins ? 'hands' : 'pen'} />
         <p class="eyebrow">{peek.unit}</p>
         <h2>{t(joins ? 'join.title' : 's.title')}</h2>
         <p>{joins ? t('join.from', { from: peek.from }) : t('s.from', { place })}</p>
@@ -118,7 +118,7 @@ function Peek(p: { peek: LinkPeek; pairing: LinkPairing; onGrant: (g: PartyGrant
         {!joins && peek.from && <p><b>{t('s.me', { name: peek.from })}</b></p>}
       </section>
       <button type="button" class="huge" disabled={busy} onClick={use}>
-        <Icon name={joins ? 'video' : 'key'} /><b>{t(joins ? 'join.use' : 's.use')}</b><span>{t(joins ? 'join.use.sub' : 's.use.sub')}</span>
+        <Icon name={joins ? 'video' : 'pen'} /><b>{t(joins ? 'join.use' : 's.use')}</b><span>{t(joins ? 'join.use.sub' : 's.use.sub')}</span>
       </button>
       {error && <p class="bad" role="alert">{wordsOf(error.code).what}。{wordsOf(error.code).todo}。</p>}
       <p class="note">{joins ? t('join.free') : shared('sign.free')}</p>
