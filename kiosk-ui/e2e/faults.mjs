@@ -69,8 +69,11 @@ async function signInFaults(b, server) {
   for (let wrong = 1; ; wrong++) {
     check(wrong <= 6, 'the account is locked after five wrong passwords');
     await page.fill('input[name=password]', `falsch-${wrong}`);
+    // the words of the try before stand there until this one is answered
+    const answered = page.waitForResponse((r) => new URL(r.url()).pathname === '/api/v1/staff/login', { timeout: LONG });
     await page.click('button[type=submit]:not([disabled])', { timeout: LONG });
-    const said = await until('an answer to a wrong password', async () => (await text(page)).match(/账号或者密码不对|试错次数太多/)?.[0], LONG);
+    const locked = (await answered).status() === 429;
+    const said = await until('an answer to a wrong password', async () => (await text(page)).match(locked ? /试错次数太多/ : /账号或者密码不对/)?.[0], LONG);
     if (wrong === 1) check(/看看大小写，再试一次/.test(await text(page)), 'a wrong password says what to do');
     if (said === '试错次数太多') break;
     await until('the form can be sent again', async () => !(await page.locator('button[type=submit] .ant-btn-loading-icon').count()), LONG);

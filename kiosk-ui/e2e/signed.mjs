@@ -136,6 +136,8 @@ async function end(tv, m, desk, ...pages) {
   await tv.waitForTimeout(450);
   await press(tv, 'Enter');
   await shows(tv, 'consult', LONG);
+  await desk.click('button:has-text("写好了，先歇会儿")'); // the seat is free for the next story
+  await waitText(desk, /我准备好了/, LONG);
   for (const p of [desk, ...pages]) {
     check(broken(p).length === 0, `nothing breaks on ${new URL(p.url()).pathname.slice(0, 6)}: ${broken(p).join('; ')}`);
     await p.context().close();
