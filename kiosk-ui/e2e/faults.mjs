@@ -2,7 +2,7 @@
 // and televisions that fall silent in a call, mediators who do not answer and citizens who do not either. Everybody is
 // told what to do next, and finds the way back.
 import { Server, another, broken, browser, check, decodes, media, open, pagesSay, until } from './lib.mjs';
-import { DESK, PHONE, TV, askForLawyer, claimCode, number, pairPhone, press, ready, shows, signIn, take, text, waitText, watchCaptures } from './steps.mjs';
+import { DESK, PHONE, TV, askForLawyer, claimCode, number, pairPhone, press, ready, shows, signIn, take, text, waitText, watchCaptures, wroteUp } from './steps.mjs';
 
 export const name = 'faults: codes, windows, cameras, phones and televisions that are lost, nobody answers, revocation';
 
@@ -215,7 +215,7 @@ async function end(tv, phone, desk) {
   await press(tv, 'Enter');
   await shows(tv, 'consult', LONG);
   await waitText(phone, /电视那边已经结束了|谈完了/, LONG);
-  await desk.click('button:has-text("写好了，接下一位")');
+  await wroteUp(desk);
   await waitText(desk, /现在没有通话/, LONG);
 }
 

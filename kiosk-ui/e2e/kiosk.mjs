@@ -1,7 +1,7 @@
 // The kiosk in a township hall by touch, from attract to rating with its own camera; the next person finds nothing of
 // the one before, also when that one just walked away. And the tablet of a judicial office.
 import { Server, broken, browser, check, decodes, open, pagesSay, until } from './lib.mjs';
-import { approve, number, signIn, take, text, waitText } from './steps.mjs';
+import { approve, number, signIn, take, text, waitText, wroteUp } from './steps.mjs';
 
 export const name = 'kiosk: a consult by touch, idle wipe, nothing left; tablet: sign-in';
 
@@ -73,7 +73,7 @@ async function consult(kiosk, desk) {
 
 /** The person ends in the middle of the call; the mediator learns it, and the next person is a new one. */
 async function leftInCall(kiosk, desk) {
-  await desk.click('button:has-text("写好了，接下一位")');
+  await wroteUp(desk);
   const no = await draw(kiosk);
   await take(desk);
   await waitText(kiosk, /律师丁 来了/, LONG);
@@ -89,7 +89,7 @@ async function leftInCall(kiosk, desk) {
   const next = await draw(kiosk);
   check(next !== no, `the next person has a number of his own (${no}, ${next})`);
   await endCall(desk);
-  await desk.click('button:has-text("写好了，接下一位")');
+  await wroteUp(desk);
   await take(desk);
   await waitText(kiosk, /律师丁 来了/, LONG);
   await tap(kiosk, '等一会儿');
@@ -119,8 +119,9 @@ async function clean(kiosk, when) {
   const { 'heyi.over': over = '', ...rest } = kept.session;
   check(Object.keys(rest).length === 0, `no session storage ${when}: ${JSON.stringify(rest)}`);
   check(/^([0-9a-f-]{36}( |$))*$/.test(over), `what is over is named by ids only ${when}: ${over}`);
-  check(Object.keys(kept.local).join() === 'heyi.boot' && kept.caches.length === 0, `no local storage but the boot id, no caches ${when}: ${JSON.stringify(kept)}`);
-  check(kept.dbs.join() === 'heyi' && kept.keys.join() === 'kiosk', `only the machine's own key ${when}: ${JSON.stringify(kept)}`);
+  // the machine's own: its boot id, its key, and the journal of its own events with the place where its line goes on
+  check(Object.keys(kept.local).every((k) => k === 'heyi.boot' || k === 'heyi.journal.kiosk') && kept.caches.length === 0, `no local storage of a person, no caches ${when}: ${JSON.stringify(kept)}`);
+  check(kept.dbs.every((d) => d === 'heyi' || d === 'heyi.journal') && kept.keys.join() === 'kiosk', `only the machine's own key and journal ${when}: ${JSON.stringify(kept)}`);
   check((await kiosk.context().cookies()).length === 0, `no cookies ${when}`);
 }
 

@@ -1,17 +1,10 @@
 // Every page opens clean: no exception, no request to a foreign host, no accessibility violation (axe, WCAG 2.0 A to
 // 2.2 AA); on the TV nothing to read is under 32 px or outside the safe area, at every size a box may report.
-import { accessible, readable } from './axe.mjs';
-import { mediation } from './mediation.mjs';
+import { accessible, quiet, readable } from './axe.mjs';
 import { Server, browser, check, open, until } from './lib.mjs';
 import { DESK, PHONE, TV, approve, askForLawyer, press, shows, signIn, text, waitText } from './steps.mjs';
 
 export const name = 'pages: clean, accessible, readable';
-
-const quiet = (page, what) => {
-  // a page asks who is signed in before anybody is
-  const bad = page.problems.filter((p) => !/\/staff\/me|\/captures\/mine|\/links\/mine/.test(p));
-  check(bad.length === 0, `${what} has no trouble in the browser: ${bad.join('; ')}`);
-};
 
 export async function run(note) {
   const server = await new Server().start();
@@ -66,17 +59,6 @@ export async function run(note) {
     check(small === 0, 'every target of the kiosk is at least 72 px');
     for (const p of [desk, op, kiosk]) quiet(p, new URL(p.url()).pathname);
     note('desk, console and kiosk');
-    await desk.context().close();
-    await mediation({
-      server, box, rest, look: async (page, what) => {
-        if (what.startsWith('tv-')) await readable(page, what);
-        // the button 12348 stands at the foot of a phone whatever lies under it; at the end nothing does
-        if (what.startsWith('phone-')) await page.evaluate(() => window.scrollTo(0, document.body.scrollHeight));
-        await accessible(page, what);
-        quiet(page, what);
-      },
-    });
-    note('a mediation on every screen');
     return {};
   } catch (e) {
     e.message += `\n--- server ---\n${server.tail(10)}`;

@@ -113,3 +113,9 @@ export async function take(desk, ms = 30_000) {
     return false;
   }, ms, 100);
 }
+
+/** After a consult without a written answer: the desk says that the person goes elsewhere, and takes the next one. */
+export async function wroteUp(desk) {
+  await desk.locator('.outcome label:has-text("转到别处")').click();
+  await desk.click('button:has-text("写好了，接下一位")');
+}
