@@ -13,6 +13,7 @@ import (
 	"heyi/gateway/wire"
 	"heyi/internal/fault"
 	"heyi/internal/ident"
+	"heyi/internal/spoken"
 	"heyi/mediation"
 )
 
@@ -22,9 +23,6 @@ const ClaimLife = 10 * time.Minute
 // claimFetch is how long after the end of its code an approved claim may still be fetched: an approval in the last
 // second must reach a terminal on a weak line.
 const claimFetch = time.Hour
-
-// codeAlphabet is Crockford's base 32: no I, L, O, U.
-const codeAlphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 // ClaimState is how far a claim has come.
 type ClaimState string
@@ -122,7 +120,7 @@ func (r *Registry) Claim(ctx context.Context, q ClaimRequest) (ClaimAnswer, erro
 	}
 	now := r.now()
 	c := Claim{
-		ID: ident.New[ident.ClaimID](), Code: newCode(), Pub: q.Pub, Alg: q.Alg, KeyStore: q.KeyStore, Serial: q.Serial,
+		ID: ident.New[ident.ClaimID](), Code: spoken.Code(randomBytes(spoken.Bytes)), Pub: q.Pub, Alg: q.Alg, KeyStore: q.KeyStore, Serial: q.Serial,
 		Model: q.Model, Kind: q.Kind, State: ClaimWaiting, Known: known.ID, At: now.UnixMicro(), ExpiresAt: now.Add(ClaimLife).UnixMicro(),
 	}
 	how := ""
@@ -234,7 +232,7 @@ func (r *Registry) Claims(ctx context.Context, s Scope, code string) ([]Claim, e
 		return nil, err
 	}
 	var found []Claim
-	if norm := NormaliseCode(code); norm != "" {
+	if norm := spoken.Normal(code); norm != "" {
 		var err error
 		if found, err = r.claims.OpenClaims(ctx, s, norm, now); err != nil {
 			return nil, err
@@ -329,39 +327,6 @@ func (r *Registry) enrol(ctx context.Context, e Enrolment) (ident.DeviceID, erro
 	r.nudge(ctx, claimAddr(c.ID), string(c.ID), "approved")
 	r.changed(ctx, done.ID)
 	return done.ID, nil
-}
-
-// NormaliseCode reads a code as people type it (lower case, spaces, O for 0, I or L for 1) and returns its 8
-// characters, "" when it can be none.
-func NormaliseCode(s string) string {
-	out := make([]byte, 0, 8)
-	for _, c := range strings.ToUpper(s) {
-		switch c {
-		case '-', ' ':
-			continue
-		case 'O':
-			c = '0'
-		case 'I', 'L':
-			c = '1'
-		}
-		if !strings.ContainsRune(codeAlphabet, c) {
-			return ""
-		}
-		out = append(out, byte(c))
-	}
-	if len(out) != 8 {
-		return ""
-	}
-	return string(out)
-}
-
-// newCode returns 40 random bits as 8 Crockford characters.
-func newCode() string {
-	b := randomBytes(8)
-	for i := range b {
-		b[i] = codeAlphabet[b[i]&31]
-	}
-	return string(b)
 }
 
 func newSecret() string { return base64.RawURLEncoding.EncodeToString(randomBytes(32)) }

@@ -63,19 +63,6 @@ func TestLifeEdges(t *testing.T) {
 	}
 }
 
-func TestNormaliseCode(t *testing.T) {
-	t.Parallel()
-	tests := map[string]string{
-		"ABCD-1234": "ABCD1234", "abcd 1234": "ABCD1234", "OIL0-0000": "01100000", "ABCD-123": "", "ABCD-12345": "", "ABCU-1234": "", "": "",
-		"村BCD1234": "",
-	}
-	for in, want := range tests {
-		if got := devices.NormaliseCode(in); got != want {
-			t.Errorf("%q reads as %q, want %q", in, got, want)
-		}
-	}
-}
-
 func TestCredential(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 9, 9, 0, 0, 0, time.UTC)

@@ -6,6 +6,7 @@ import (
 	"heyi/internal/coord/memcoord"
 	"heyi/internal/ident"
 	"heyi/internal/sign"
+	"heyi/internal/spoken"
 	"heyi/mediation"
 	"heyi/mediation/flow"
 	"heyi/mediation/partylink"
@@ -43,7 +44,7 @@ func TestPartyLinks(t *testing.T) {
 		_, err = links.Peek(h.ctx(), "a", "nonsense", "")
 		h.refused(err, "link.unknown")
 		k.yes(k.a)
-		if f := peek("", partylink.Spelled(code)); f.State != partylink.Live || f.ID != id {
+		if f := peek("", spoken.Spelled(code)); f.State != partylink.Live || f.ID != id {
 			t.Errorf("%+v", f)
 		}
 		cookie, err := redeem(token)

@@ -5,10 +5,10 @@ import (
 
 	"heyi/internal/ident"
 	"heyi/internal/qr"
+	"heyi/internal/spoken"
 	"heyi/mediation"
 	"heyi/mediation/agreement"
 	"heyi/mediation/dispute"
-	"heyi/mediation/partylink"
 )
 
 // DisputeView is a dispute as its mediator sees it; its JSON is docs/protocol.md.
@@ -299,7 +299,7 @@ func (s *Dockets) partyCard(d *Docket, p *dispute.Party, now int64) (PartyView, 
 		v.Link = &LinkView{ID: l.ID, State: l.StateAt(now), ExpiresAt: l.ExpiresAt}
 		if v.Link.State == dispute.LinkLive {
 			token, code := s.d.Secrets.Of(l.ID)
-			v.Link.URL, v.Link.Code = s.d.PublicURL+"/join/"+token, partylink.Spelled(code)
+			v.Link.URL, v.Link.Code = s.d.PublicURL+"/join/"+token, spoken.Spelled(code)
 			var err error
 			if v.Link.QRSVG, err = qr.SVG(v.Link.URL); err != nil {
 				return v, err

@@ -8,6 +8,7 @@ import (
 	"heyi/internal/fault"
 	"heyi/internal/ident"
 	"heyi/internal/qr"
+	"heyi/internal/spoken"
 	"heyi/mediation"
 	"heyi/mediation/agreement"
 	"heyi/mediation/dispute"
@@ -210,7 +211,7 @@ func (s *Dockets) Handover(ctx context.Context, by By, in KeyBody) (HandoverView
 		link = *l
 	}
 	token, code := s.d.Secrets.Of(link.ID)
-	v := HandoverView{URL: s.d.PublicURL + "/s/" + token, Code: partylink.Spelled(code), ExpiresAt: link.ExpiresAt}
+	v := HandoverView{URL: s.d.PublicURL + "/s/" + token, Code: spoken.Spelled(code), ExpiresAt: link.ExpiresAt}
 	v.QRSVG, err = qr.SVG(v.URL)
 	return v, err
 }

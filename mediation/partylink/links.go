@@ -9,6 +9,7 @@ import (
 	"heyi/internal/coord"
 	"heyi/internal/fault"
 	"heyi/internal/ident"
+	"heyi/internal/spoken"
 	"heyi/mediation"
 )
 
@@ -67,8 +68,8 @@ func secretOf(token, code string) (Secret, error) {
 	switch {
 	case token != "" && code == "" && len(token) <= 64:
 		return Secret{Hash: Hash(token)}, nil
-	case token == "" && NormalCode(code) != "":
-		return Secret{Hash: Hash(NormalCode(code)), IsCode: true}, nil
+	case token == "" && spoken.Normal(code) != "":
+		return Secret{Hash: Hash(spoken.Normal(code)), IsCode: true}, nil
 	}
 	return Secret{}, unknown()
 }

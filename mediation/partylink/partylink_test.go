@@ -9,6 +9,7 @@ import (
 	"heyi/internal/coord/memcoord"
 	"heyi/internal/fault"
 	"heyi/internal/ident"
+	"heyi/internal/spoken"
 	"heyi/mediation"
 	"heyi/mediation/partylink"
 )
@@ -60,14 +61,14 @@ func TestSecrets(t *testing.T) {
 			t.Errorf("%s has the same secrets", name)
 		}
 	}
-	spelled := partylink.Spelled(code)
+	spelled := spoken.Spelled(code)
 	for _, s := range []string{spelled, strings.ToLower(spelled), code, " " + code[:4] + " " + code[4:]} {
-		if got := partylink.NormalCode(s); got != code {
+		if got := spoken.Normal(s); got != code {
 			t.Errorf("%q reads as %q, want %s", s, got, code)
 		}
 	}
 	for _, s := range []string{"", "1234", "ABCD-EFGU", "ABCD-EFG!", code + "0"} {
-		if got := partylink.NormalCode(s); got != "" {
+		if got := spoken.Normal(s); got != "" {
 			t.Errorf("%q reads as %q", s, got)
 		}
 	}

@@ -5,16 +5,15 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base32"
 	"encoding/base64"
 	"encoding/hex"
-	"strings"
 	"time"
 
 	"heyi/gateway/wire"
 	"heyi/internal/coord"
 	"heyi/internal/fault"
 	"heyi/internal/ident"
+	"heyi/internal/spoken"
 	"heyi/mediation"
 )
 
@@ -121,12 +120,7 @@ func (c *Captures) Offer(ctx context.Context, device ident.DeviceID, cmd mediati
 		return Offered{}, err
 	}
 	token, code = c.secrets(got.ID)
-	return Offered{Token: token, Code: code[:4] + "-" + code[4:], ExpiresAt: got.ExpiresAt}, nil
-}
-
-// crockford spells 40 bits in 8 characters without I, L, O and U.
-func crockford() *base32.Encoding {
-	return base32.NewEncoding("0123456789ABCDEFGHJKMNPQRSTVWXYZ").WithPadding(base32.NoPadding)
+	return Offered{Token: token, Code: spoken.Spelled(code), ExpiresAt: got.ExpiresAt}, nil
 }
 
 // secrets derives the token and code of a grant; only their hashes are stored.
@@ -136,7 +130,7 @@ func (c *Captures) secrets(id ident.GrantID) (token, code string) {
 		h.Write([]byte("heyi capture " + what + "\x00" + string(id)))
 		return h.Sum(nil)
 	}
-	return base64.RawURLEncoding.EncodeToString(part("token")), crockford().EncodeToString(part("code")[:5])
+	return base64.RawURLEncoding.EncodeToString(part("token")), spoken.Code(part("code"))
 }
 
 // Hash is how secrets of a grant are stored.
@@ -145,35 +139,13 @@ func Hash(secret string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// NormalCode undoes what people do to a code: spaces, hyphens, small letters, I L O for 1 1 0. It is empty when the
-// text is no code.
-func NormalCode(s string) string {
-	out := strings.Map(func(r rune) rune {
-		switch {
-		case r == ' ' || r == '-':
-			return -1
-		case r == 'i', r == 'I', r == 'l', r == 'L':
-			return '1'
-		case r == 'o', r == 'O':
-			return '0'
-		case r >= 'a' && r <= 'z':
-			return r - 'a' + 'A'
-		}
-		return r
-	}, s)
-	if len(out) != 8 {
-		return ""
-	}
-	return out
-}
-
 // secretOf reads the one of token and code that is given.
 func secretOf(token, code string) (Secret, error) {
 	switch {
 	case token != "" && code == "" && len(token) <= 64:
 		return Secret{Hash: Hash(token)}, nil
-	case token == "" && NormalCode(code) != "":
-		return Secret{Hash: Hash(NormalCode(code)), IsCode: true}, nil
+	case token == "" && spoken.Normal(code) != "":
+		return Secret{Hash: Hash(spoken.Normal(code)), IsCode: true}, nil
 	}
 	return Secret{}, fault.New(fault.NotFound, "capture.unknown")
 }

@@ -349,12 +349,3 @@ func TestAttachmentsStayAllowed(t *testing.T) {
 }
 
 func sorted(l []string) []string { return slices.Sorted(slices.Values(l)) }
-
-func TestNormalCode(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]string{"abcd-1234": "ABCD1234", " 0o1l-iIzz": "001111ZZ", "ABC": "", "": ""} {
-		if got := session.NormalCode(in); got != want {
-			t.Errorf("%q -> %q, want %q", in, got, want)
-		}
-	}
-}
