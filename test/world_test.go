@@ -33,9 +33,14 @@ import (
 	"heyi/gateway/wire"
 	"heyi/internal/ident"
 	"heyi/mediation/agreement/pdf/pdftest"
+	"heyi/store/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(run{m}) }
+
+type run struct{ m *testing.M }
+
+func (r run) Run() int { return storetest.Run(r.m) }
 
 // patience bounds every wait of these tests.
 const patience = 30 * time.Second
