@@ -63,6 +63,7 @@ type HTTP struct {
 	BodyLimit      int           `yaml:"body_limit"`
 	UploadLimit    int           `yaml:"upload_limit"`
 	MetricsToken   string        `yaml:"metrics_token"`
+	MetricsEvery   time.Duration `yaml:"metrics_every"`
 	DrainTimeout   time.Duration `yaml:"drain_timeout"`
 }
 
@@ -200,7 +201,7 @@ type Log struct {
 func Default() Config {
 	return Config{
 		Data: "data", Roles: []string{RoleAll},
-		HTTP:  HTTP{Listen: "127.0.0.1:8480", BodyLimit: 1 << 20, UploadLimit: 25 << 20, DrainTimeout: 20 * time.Second},
+		HTTP:  HTTP{Listen: "127.0.0.1:8480", BodyLimit: 1 << 20, UploadLimit: 25 << 20, MetricsEvery: 15 * time.Second, DrainTimeout: 20 * time.Second},
 		Store: Store{Driver: "sqlite", Readers: 4, BatchMax: 256},
 		Link: Link{
 			PendingMax: 2000, ConnectRate: 1000, AddressRate: 200, AddressBurst: 2000, AuthTimeout: 10 * time.Second,
@@ -385,7 +386,8 @@ func (c *Config) Validate() error {
 		"queue.grace": c.Queue.Grace, "queue.parked": c.Queue.Parked, "queue.wrap_up": c.Queue.WrapUp,
 		"room.grace": c.Room.Grace, "room.suspended": c.Room.Suspended, "room.capture": c.Room.Capture,
 		"link.ping": c.Link.Ping, "link.dead_after": c.Link.DeadAfter, "link.auth_timeout": c.Link.AuthTimeout,
-		"fleet.grace": c.Fleet.Grace, "link.want_within": c.Link.WantWithin, "link.auth_block": c.Link.AuthBlock, "fleet.claim_life": c.Fleet.ClaimLife, "people.session_max": c.People.SessionMax,
+		"http.metrics_every": c.HTTP.MetricsEvery,
+		"fleet.grace":        c.Fleet.Grace, "link.want_within": c.Link.WantWithin, "link.auth_block": c.Link.AuthBlock, "fleet.claim_life": c.Fleet.ClaimLife, "people.session_max": c.People.SessionMax,
 	} {
 		if d <= 0 {
 			return fmt.Errorf("%s: want a duration above zero", name)

@@ -117,3 +117,8 @@ func OpenBare(tb testing.TB, c Config) *sql.DB {
 	db.SetMaxIdleConns(conns)
 	return db
 }
+
+// FiguresQueries are what a scrape's figures ask.
+func FiguresQueries() []string {
+	return []string{ticketFigures, sessionFigures, seatFigures, otherFigures, connectedHere}
+}

@@ -42,7 +42,7 @@ func Admin(ctx context.Context, cfg configs.Config, args []string, out io.Writer
 		return err
 	}
 	defer unlock()
-	p, err := openParts(ctx, cfg)
+	p, err := openParts(ctx, cfg, nil)
 	if err != nil {
 		return err
 	}

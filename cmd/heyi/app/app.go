@@ -46,12 +46,13 @@ func Run(ctx context.Context, cfg configs.Config, out io.Writer) error {
 		return err
 	}
 	defer unlock()
-	p, err := openParts(ctx, cfg)
+	reg := prometheus.NewRegistry()
+	p, err := openParts(ctx, cfg, reg)
 	if err != nil {
 		return err
 	}
 	defer p.close()
-	n := &node{parts: p, metrics: prometheus.NewRegistry()}
+	n := &node{parts: p, metrics: reg}
 	err = n.build(ctx)
 	if err == nil {
 		err = n.announce(ctx, out)
@@ -79,6 +80,7 @@ func (n *node) announce(ctx context.Context, out io.Writer) (err error) {
 type node struct {
 	*parts
 	group  lifecycle.Group
+	self   devices.NodeID
 	local  string // address of the pages on this machine
 	public string // address that stands in links and QR codes
 
@@ -107,6 +109,7 @@ type node struct {
 func (n *node) build(ctx context.Context) (err error) {
 	n.group.StopTimeout = n.cfg.HTTP.DrainTimeout + 10*time.Second
 	n.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	buildInfo(n.metrics)
 	if n.tz, err = time.LoadLocation(serviceTZ); err != nil {
 		n.tz = time.FixedZone("CST", 8*60*60)
 	}
@@ -148,10 +151,10 @@ func (n *node) identity(ctx context.Context, incarnation int64) error {
 	n.registry = devices.NewRegistry(reg, devices.Deps{
 		Claims: n.store, Fleet: n.store, CA: n.keys, Limiter: n.coord, Nudges: n.coord, Now: time.Now, Logger: n.logger,
 	})
-	self := devices.NodeID{Name: n.cfg.Node.Name, Inc: incarnation}
-	n.streams = devices.NewStreams(devices.StreamsDeps{Store: n.store, Node: self, Kept: c.EventsKept, Logger: n.logger})
+	n.self = devices.NodeID{Name: n.cfg.Node.Name, Inc: incarnation}
+	n.streams = devices.NewStreams(devices.StreamsDeps{Store: n.store, Node: n.self, Kept: c.EventsKept, Logger: n.logger})
 	n.presence = devices.NewPresence(devices.PresenceConfig{Grace: c.Grace, Sweep: c.Sweep}, devices.PresenceDeps{
-		Store: n.store, Leases: n.leases, Nudges: n.coord, Node: self,
+		Store: n.store, Leases: n.leases, Nudges: n.coord, Node: n.self,
 		Live: func() []devices.Sighting { return link.Sightings(n.hub.Seen()) }, Now: time.Now, Logger: n.logger,
 	})
 	n.tokens = auth.NewTokens(n.keys, n.store)
@@ -233,12 +236,14 @@ func (n *node) front(ctx context.Context) error {
 		Sync: n.sync, Views: n.liveView, Watch: n.seatWatch, Cloned: n.cloned, Metrics: n.metrics, Logger: n.logger, Now: time.Now,
 	})
 	link.Topics{Requests: n.requests(), Dockets: n.dockets}.Register(n.hub)
+	n.registerParts()
+	n.group.Add("figures", n.watchFigures)
 	return n.open(ctx, n.areas())
 }
 
 // open makes the REST door with its areas, and the port.
 func (n *node) open(ctx context.Context, areas []rest.Area) error {
-	api, err := rest.New(rest.Deps{Auth: n.auth, Info: n.info, Logger: n.logger, Now: time.Now, MaxUpload: n.cfg.HTTP.UploadLimit}, areas...) //nolint:contextcheck // requests bring their own
+	api, err := rest.New(rest.Deps{Auth: n.auth, Info: n.info, Logger: n.logger, Now: time.Now, MaxUpload: n.cfg.HTTP.UploadLimit, Metrics: n.metrics}, areas...) //nolint:contextcheck // requests bring their own
 	if err != nil {
 		return fmt.Errorf("routes: %w", err)
 	}

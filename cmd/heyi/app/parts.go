@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"heyi/configs"
 	"heyi/gateway/auth"
 	"heyi/internal/coord/memcoord"
@@ -41,7 +43,7 @@ func Migrate(ctx context.Context, cfg configs.Config) error {
 }
 
 func migrate(ctx context.Context, cfg configs.Config) error {
-	s, err := openStore(ctx, cfg, newLogger(cfg))
+	s, err := openStore(ctx, cfg, newLogger(cfg), nil)
 	if err != nil {
 		return err
 	}
@@ -67,13 +69,13 @@ func newLogger(cfg configs.Config) *slog.Logger {
 	return slog.New(slog.NewTextHandler(os.Stderr, opt))
 }
 
-func openStore(ctx context.Context, cfg configs.Config, logger *slog.Logger) (*store.Store, error) {
+func openStore(ctx context.Context, cfg configs.Config, logger *slog.Logger, reg prometheus.Registerer) (*store.Store, error) {
 	key, err := masterKey(cfg.Data, cfg.Store.Driver)
 	if err != nil {
 		return nil, err
 	}
 	c := storeConfig(cfg, logger)
-	c.MasterKey = key
+	c.MasterKey, c.Metrics = key, reg
 	s, err := store.Open(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("database: %w", err)
@@ -93,11 +95,12 @@ func storeConfig(cfg configs.Config, logger *slog.Logger) store.Config {
 	}
 }
 
-// openParts opens the database and loads what lies in it. The demo's tree is made when it is missing.
-func openParts(ctx context.Context, cfg configs.Config) (*parts, error) {
+// openParts opens the database and loads what lies in it. The demo's tree is made when it is missing. reg takes the
+// store's figures, nil: nobody counts.
+func openParts(ctx context.Context, cfg configs.Config, reg prometheus.Registerer) (*parts, error) {
 	p := &parts{cfg: cfg, logger: newLogger(cfg), coord: memcoord.New(time.Now)}
 	var err error
-	if p.store, err = openStore(ctx, cfg, p.logger); err != nil {
+	if p.store, err = openStore(ctx, cfg, p.logger, reg); err != nil {
 		return nil, err
 	}
 	if err := p.load(ctx); err != nil {
