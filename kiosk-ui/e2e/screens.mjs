@@ -26,7 +26,7 @@ const rest = await browser({ camera: true });
 async function walk(size, tag, all) {
   const tv = await open(box, server, '/tv', { ...size, camera: false });
   const captures = watchCaptures(tv);
-  await shows(tv, 'consult', 20_000);
+  await shows(tv, 'consult');
   await shot(tv, `tv-home${tag}`);
   if (all) {
     await press(tv, '0');
@@ -91,16 +91,16 @@ try {
   await shot(kiosk, 'kiosk-waiting');
 
   await ready(desk);
-  await waitText(desk, /来人了/, 20_000);
+  await waitText(desk, /来人了/);
   await shot(desk, 'desk-offer');
   await takeOffer(desk);
-  await shows(tv, 'take', 20_000);
+  await shows(tv, 'take');
   await shot(tv, 'tv-ring');
   await shot(phone, 'phone-ring');
   await shot(desk, 'desk-ringing');
   await press(tv, 'Enter');
-  await decodes(tv, 30, 20_000);
-  await decodes(desk, 30, 20_000);
+  await decodes(tv, 30);
+  await decodes(desk, 30);
   await desk.fill('textarea >> nth=0', '土地承包合同到期，对方不退还草场').catch(() => {});
   await press(tv, 'ArrowLeft');
   await shot(tv, 'tv-call');
@@ -115,7 +115,7 @@ try {
   await shot(tv, 'tv-leave');
   await press(tv, 'Escape');
   const cdp4k = await open(box, server, '/tv', { width: 3840, height: 2160, camera: false });
-  await shows(cdp4k, 'consult', 20_000);
+  await shows(cdp4k, 'consult');
   await shot(cdp4k, 'tv-home-2160');
   await cdp4k.context().close();
 
