@@ -50,20 +50,56 @@ func runBareEcho(ctx context.Context) error {
 	up := websocket.Upgrader{
 		ReadBufferSize: 512, WriteBufferSize: 4096, WriteBufferPool: &sync.Pool{}, Subprotocols: []string{wire.Subprotocol},
 	}
-	var wg sync.WaitGroup
-	err := serveBench(ctx, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	var (
+		wg   sync.WaitGroup
+		mu   sync.Mutex
+		open []*websocket.Conn
+	)
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST "+bareShoutPath, func(w http.ResponseWriter, _ *http.Request) { // nothing else is written meanwhile
+		msg, err := websocket.NewPreparedMessage(websocket.TextMessage, []byte(`{"v":1,"t":"going_away","b":{"why":"deploy","window_ms":3000}}`))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for _, ws := range open {
+			_ = ws.WritePreparedMessage(msg) // a link that is gone
+		}
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		ws, err := up.Upgrade(w, r, nil)
 		if err != nil {
 			return
 		}
+		mu.Lock()
+		open = append(open, ws)
+		mu.Unlock()
 		wg.Go(func() {
 			stop := context.AfterFunc(ctx, func() { _ = ws.Close() })
 			defer stop()
 			echo(ws)
 		})
-	}))
+	})
+	err := serveBench(ctx, mux)
 	wg.Wait()
 	return err
+}
+
+// bareShoutPath makes the echo server say one thing to all.
+const bareShoutPath = "/shout"
+
+func bareShout(ctx context.Context, addr string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+addr+bareShoutPath, nil)
+	if err != nil {
+		return fmt.Errorf("shout: %w", err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("shout: %w", err)
+	}
+	return res.Body.Close() //nolint:wrapcheck // nothing to add
 }
 
 func echo(ws *websocket.Conn) {

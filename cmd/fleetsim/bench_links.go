@@ -9,9 +9,11 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -25,6 +27,10 @@ const (
 	pingPerSecond = 2000 // round trips of the measured round
 
 	linkCalm = 6 * time.Second // after the last connect: the server has given back what the wave took
+
+	beatsPerSecond = 633              // what 19,000 links send when each speaks every 30 s
+	beatsFor       = 12 * time.Second // at that pace
+	readersSettle  = 3 * time.Second  // old pings are answered before the broadcast
 )
 
 // benchLinks opens as many signed links as the descriptor limit allows and measures connects per second, round trips
@@ -39,6 +45,8 @@ func benchLinks(ctx context.Context, c benchConfig, f *figures, logger *slog.Log
 	}
 	f.put("link_connects_ratio_to_bare", f.value["connects_per_core_second"]/f.value["link_bare_connects_per_core_second"], "x")
 	f.put("link_memory_ratio_to_bare", f.value["link_memory_after_traffic"]/f.value["link_bare_memory_after_traffic"], "x")
+	f.put("link_heartbeat_cpu_ratio_to_bare", f.value["link_heartbeat_cpu"]/f.value["link_bare_heartbeat_cpu"], "x")
+	f.put("link_broadcast_ratio_to_bare", f.value["link_broadcast_last"]/f.value["link_bare_broadcast_last"], "x")
 	return nil
 }
 
@@ -73,8 +81,11 @@ func benchOwnLinks(ctx context.Context, c benchConfig, f *figures, logger *slog.
 		if err := l.send(wire.Ping, l.sent, struct{}{}); err != nil {
 			return err
 		}
-		return l.awaitPong()
+		return l.await(wire.Pong)
 	}
+	// what a node says to all at once: it goes away (device-protocol, going_away)
+	b.shout = func(context.Context) error { return srv.cmd.Process.Signal(syscall.SIGTERM) }
+	b.heard = func(l *simLink) error { return l.await(wire.GoingAway) }
 	return b.run(ctx)
 }
 
@@ -97,6 +108,13 @@ func benchBareLinks(ctx context.Context, c benchConfig, f *figures) error {
 	}
 	b := linkBench{pid: cmd.Process.Pid, n: c.Links, prefix: "link_bare_", f: f, tell: echo, ask: echo}
 	b.open = func(ctx context.Context, i int) (*simLink, error) { return dialLink(ctx, "http://"+addr, benchAddr(i)) }
+	b.shout = func(ctx context.Context) error { return bareShout(ctx, addr) }
+	b.heard = func(l *simLink) error {
+		if _, _, err := l.ws.ReadMessage(); err != nil {
+			return fmt.Errorf("broadcast: %w", err)
+		}
+		return nil
+	}
 	return b.run(ctx)
 }
 
@@ -146,8 +164,10 @@ type linkBench struct {
 	prefix string // of the names of the figures
 	f      *figures
 	open   func(ctx context.Context, i int) (*simLink, error)
-	tell   func(l *simLink) error // one message
-	ask    func(l *simLink) error // one round trip
+	tell   func(l *simLink) error          // one message
+	ask    func(l *simLink) error          // one round trip
+	shout  func(ctx context.Context) error // lets the server say something to every link
+	heard  func(l *simLink) error          // waits until a link has heard it
 
 	links []*simLink
 }
@@ -178,7 +198,63 @@ func (b *linkBench) run(ctx context.Context) error {
 	if err := b.traffic(ctx); err != nil {
 		return err
 	}
-	return b.memory("link_memory_after_traffic", before)
+	if err := b.memory("link_memory_after_traffic", before); err != nil {
+		return err
+	}
+	if err := b.heartbeats(ctx); err != nil {
+		return err
+	}
+	return b.broadcast(ctx)
+}
+
+// heartbeats lets links speak one after another at the pace of the whole fleet's heartbeats and measures what share of
+// a processor the server needs for them, its own pings included.
+func (b *linkBench) heartbeats(ctx context.Context) error {
+	few := *b
+	few.links = b.links[:min(len(b.links), int(beatsPerSecond*beatsFor.Seconds()))]
+	c0, err := cpu(b.pid)
+	if err != nil {
+		return err
+	}
+	start := time.Now()
+	if err := few.round(ctx, beatsPerSecond, b.tell); err != nil {
+		return err
+	}
+	took := time.Since(start)
+	c1, err := cpu(b.pid)
+	if err != nil {
+		return err
+	}
+	b.f.put(b.name("link_heartbeat_rate"), float64(len(few.links))/took.Seconds(), "1/s")
+	b.f.put(b.name("link_heartbeat_cpu"), 100*(c1-c0).Seconds()/took.Seconds(), "%")
+	return nil
+}
+
+// broadcast measures from the server's order to the moment at which the last link has heard it.
+func (b *linkBench) broadcast(ctx context.Context) error {
+	at := make([]time.Time, len(b.links))
+	errs := make([]error, len(b.links))
+	var wg sync.WaitGroup
+	for i, l := range b.links {
+		wg.Go(func() { errs[i], at[i] = b.heard(l), time.Now() })
+	}
+	if !pause(ctx, readersSettle) {
+		b.close()
+		wg.Wait()
+		return ctx.Err()
+	}
+	start := time.Now()
+	if err := b.shout(ctx); err != nil {
+		b.close()
+		wg.Wait()
+		return fmt.Errorf("broadcast: %w", err)
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	b.f.put(b.name("link_broadcast_last"), float64(slices.MaxFunc(at, time.Time.Compare).Sub(start).Microseconds())/1000, "ms")
+	return nil
 }
 
 // name puts the prefix in the place of "link_".
@@ -305,15 +381,15 @@ func (b *linkBench) round(ctx context.Context, perSecond int, do func(l *simLink
 	return nil
 }
 
-// awaitPong reads frames until a pong comes; the caller is the link's only reader.
-func (l *simLink) awaitPong() error {
+// await reads frames until one of a type comes; the caller is the link's only reader.
+func (l *simLink) await(t wire.Type) error {
 	for {
 		_, raw, err := l.ws.ReadMessage()
 		if err != nil {
-			return fmt.Errorf("waiting for pong: %w", err)
+			return fmt.Errorf("waiting for %s: %w", t, err)
 		}
 		var f wire.Frame
-		if wire.Decode(raw, &f) == nil && f.T == wire.Pong {
+		if wire.Decode(raw, &f) == nil && f.T == t {
 			return nil
 		}
 	}

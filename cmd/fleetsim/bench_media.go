@@ -31,25 +31,34 @@ const (
 	mediaWindows = 5
 	mediaWindow  = 4 * time.Second
 	mediaSettle  = time.Second // after a turn: its first packets and keyframes are not measured
+
+	manyRooms = 3 // times as many rooms the second time: 10 and 30
 )
 
 // benchMedia measures the engine in a process of its own: rooms of three, everybody sends 1.44 Mbit/s VP8 and Opus
-// and sees both others; a bare forwarder does the same in turns.
+// and sees both others; a bare forwarder does the same in turns. Figures of the second size carry its number.
 func benchMedia(ctx context.Context, c benchConfig, f *figures, logger *slog.Logger) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	if err := f.load("media_load_1m"); err != nil {
+	if err := benchRooms(ctx, c.Rooms, "media_", f, logger); err != nil {
 		return err
 	}
-	benches := []*mediaBench{{command: sfuCommand, prefix: "media_"}, {command: bareSFUCommand, prefix: "media_bare_"}}
+	return benchRooms(ctx, manyRooms*c.Rooms, fmt.Sprintf("media_%d_", manyRooms*c.Rooms), f, logger)
+}
+
+func benchRooms(ctx context.Context, rooms int, prefix string, f *figures, logger *slog.Logger) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if err := f.load(prefix + "load_1m"); err != nil {
+		return err
+	}
+	benches := []*mediaBench{{command: sfuCommand, prefix: prefix}, {command: bareSFUCommand, prefix: prefix + "bare_"}}
 	for _, b := range benches {
-		end, err := b.start(ctx, c.Rooms)
+		end, err := b.start(ctx, rooms)
 		if err != nil {
 			return fmt.Errorf("%s: %w", b.command, err)
 		}
 		defer end()
 	}
-	logger.InfoContext(ctx, "rooms are up", slog.Int("rooms", c.Rooms))
+	logger.InfoContext(ctx, "rooms are up", slog.Int("rooms", rooms))
 	for range mediaWindows {
 		for _, b := range benches {
 			if err := b.window(ctx); err != nil {
@@ -57,13 +66,13 @@ func benchMedia(ctx context.Context, c benchConfig, f *figures, logger *slog.Log
 			}
 		}
 	}
-	f.put("media_rooms", float64(c.Rooms), "rooms")
+	f.put(prefix+"rooms", float64(rooms), "rooms")
 	for _, b := range benches {
 		if err := b.put(f); err != nil {
 			return err
 		}
 	}
-	f.put("media_cpu_ratio_to_bare", f.value["media_cpu_per_forwarded_packet"]/f.value["media_bare_cpu_per_forwarded_packet"], "x")
+	f.put(prefix+"cpu_ratio_to_bare", f.value[prefix+"cpu_per_forwarded_packet"]/f.value[prefix+"bare_cpu_per_forwarded_packet"], "x")
 	for _, b := range benches {
 		if err := b.lateJoiner(ctx, f); err != nil {
 			return fmt.Errorf("%s: %w", b.command, err)
@@ -90,6 +99,7 @@ type mediaBench struct {
 	mu        sync.Mutex
 	delay     []float64 // ms
 	per, rate []float64 // us a packet, packets a second, by window
+	rooms1    []float64 // rooms that one processor could serve, by window
 }
 
 // start starts the engine process and fills its rooms; end stops both.
@@ -256,7 +266,9 @@ func (b *mediaBench) window(ctx context.Context) error {
 		return errors.New("no packet was forwarded")
 	}
 	b.per = append(b.per, float64((c1-c0).Nanoseconds())/1000/n)
-	b.rate = append(b.rate, n/time.Since(start).Seconds())
+	took := time.Since(start).Seconds()
+	b.rate = append(b.rate, n/took)
+	b.rooms1 = append(b.rooms1, float64(len(b.rooms))*took/(c1-c0).Seconds())
 	return nil
 }
 
@@ -270,6 +282,7 @@ func (b *mediaBench) put(f *figures) error {
 	b.mu.Unlock()
 	f.put(b.prefix+"cpu_per_forwarded_packet", quantile(b.per, .5), "us")
 	f.put(b.prefix+"forwarded_packets_per_second", quantile(b.rate, .5), "1/s")
+	f.put(b.prefix+"rooms_per_core", quantile(b.rooms1, .5), "rooms")
 	f.put(b.prefix+"delay_p50", quantile(delay, .5), "ms")
 	f.put(b.prefix+"delay_p99", quantile(delay, .99), "ms")
 	f.put(b.prefix+"memory_per_room", (now-b.before)/float64(len(b.rooms))/1e6, "MB")
