@@ -23,6 +23,11 @@ import (
 //go:embed heyi.example.yaml
 var Example []byte
 
+// ClusterExample is what one of several nodes needs beside the defaults.
+//
+//go:embed cluster.example.yaml
+var ClusterExample []byte
+
 // Config is everything an operator may set. Durations are Go durations ("15s"), sizes are bytes.
 type Config struct {
 	Demo  bool     `yaml:"demo"`
@@ -32,6 +37,7 @@ type Config struct {
 	Node    Node    `yaml:"node"`
 	HTTP    HTTP    `yaml:"http"`
 	Store   Store   `yaml:"store"`
+	Coord   Coord   `yaml:"coord"`
 	Link    Link    `yaml:"link"`
 	People  People  `yaml:"people"`
 	Fleet   Fleet   `yaml:"fleet"`
@@ -73,6 +79,24 @@ type Store struct {
 	Readers  int    `yaml:"readers"`
 	BatchMax int    `yaml:"batch_max"`
 }
+
+// Coord is how the nodes of one installation tell each other that something changed.
+type Coord struct {
+	Driver     string        `yaml:"driver"`
+	URL        string        `yaml:"url"`
+	Prefix     string        `yaml:"prefix"`
+	Timeout    time.Duration `yaml:"timeout"`
+	Beat       time.Duration `yaml:"beat"`
+	BreakAfter int           `yaml:"break_after"`
+	BreakFor   time.Duration `yaml:"break_for"`
+	Sweep      time.Duration `yaml:"sweep"`
+}
+
+// The engines of Coord.
+const (
+	CoordMemory = "memory" // one node
+	CoordRedis  = "redis"  // several
+)
 
 // Link bounds websocket links.
 type Link struct {
@@ -202,6 +226,10 @@ func Default() Config {
 		Data: "data", Roles: []string{RoleAll},
 		HTTP:  HTTP{Listen: "127.0.0.1:8480", BodyLimit: 1 << 20, UploadLimit: 25 << 20, DrainTimeout: 20 * time.Second},
 		Store: Store{Driver: "sqlite", Readers: 4, BatchMax: 256},
+		Coord: Coord{
+			Driver: CoordMemory, Prefix: "heyi", Timeout: 300 * time.Millisecond, Beat: time.Second, BreakAfter: 3, BreakFor: time.Second,
+			Sweep: 5 * time.Second,
+		},
 		Link: Link{
 			PendingMax: 2000, ConnectRate: 1000, AddressRate: 200, AddressBurst: 2000, AuthTimeout: 10 * time.Second,
 			Ping: 45 * time.Second, DeadAfter: 100 * time.Second, Frame: 64 << 10, SendBuffer: 256 << 10,
@@ -351,6 +379,9 @@ func (c *Config) Validate() error {
 	if err := c.Handoff.validate(); err != nil {
 		return err
 	}
+	if err := c.Coord.validate(); err != nil {
+		return err
+	}
 	for i, s := range c.Cases.Senders {
 		if s.Name == "" || s.KID == "" || s.Pub == "" || s.Alg != "ed25519" && s.Alg != "sm2" {
 			return fmt.Errorf("cases.senders %d: want name, kid, alg (ed25519 or sm2) and pub, as heyi admin handoff key prints them", i+1)
@@ -419,6 +450,36 @@ func (h Handoff) validate() error {
 	return nil
 }
 
+func (c Coord) validate() error {
+	switch c.Driver {
+	case CoordMemory:
+		if c.URL != "" {
+			return errors.New("coord.url: is for coord.driver redis; set the driver, or leave the address out")
+		}
+	case CoordRedis:
+		if u, err := url.Parse(c.URL); err != nil || u.Host == "" || u.Scheme != "redis" && u.Scheme != "rediss" {
+			return errors.New("coord.url: want redis://host:port or rediss://user:password@host:port") // the address may hold a password
+		}
+		if c.Prefix == "" || strings.ContainsAny(c.Prefix, "{} \t\n") {
+			return fmt.Errorf("coord.prefix %q: want a word without spaces and braces, the same on every node", c.Prefix)
+		}
+	default:
+		return fmt.Errorf("coord.driver %q: want memory (one node) or redis (several)", c.Driver)
+	}
+	for name, d := range map[string]time.Duration{"coord.timeout": c.Timeout, "coord.break_for": c.BreakFor, "coord.sweep": c.Sweep} {
+		if d <= 0 {
+			return fmt.Errorf("%s: want a duration above zero", name)
+		}
+	}
+	if c.Beat <= c.Timeout {
+		return errors.New("coord.beat: must be longer than coord.timeout")
+	}
+	if c.BreakAfter <= 0 {
+		return errors.New("coord.break_after: want a number above zero")
+	}
+	return nil
+}
+
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
@@ -434,6 +495,9 @@ func (c Config) Redacted() string {
 	}
 	if i := strings.Index(c.Store.DSN, "@"); i > 0 {
 		c.Store.DSN = "(set)" + c.Store.DSN[i:]
+	}
+	if i := strings.LastIndex(c.Coord.URL, "@"); i > 0 {
+		c.Coord.URL = "(set)" + c.Coord.URL[i:]
 	}
 	b, err := yaml.Marshal(c)
 	if err != nil {

@@ -88,6 +88,9 @@ func (s *Store) ConnectLinks(ctx context.Context, n devices.NodeID, batch []devi
 		if err != nil {
 			return err
 		}
+		if err := t.moved(n, in, micros(s.now())); err != nil {
+			return err
+		}
 		return t.resume(batch, in)
 	})
 	if err != nil {

@@ -145,6 +145,8 @@ type Deps struct {
 	Presence Presence
 	Rooms    Rooms
 	Nudges   coord.Nudges
+	// Facts are read again by sweeps.
+	Facts Facts
 	// Streams keeps what devices report; nil takes no durable frames.
 	Streams Streams
 	// Sync lists what is open for a caller; it is sent after every welcome of a device or page.

@@ -128,7 +128,7 @@ func (n *node) linkConfig() link.Config {
 		AuthTimeout: c.AuthTimeout, MaxFrame: c.Frame, PerS: c.Rate, Burst: c.Burst, SendBuffer: c.SendBuffer, WriteTimeout: c.WriteTimeout,
 		ReadTimeout: c.DeadAfter, PingEvery: c.Ping, PendingMax: c.PendingMax, NodePerS: c.ConnectRate, AddrPerS: c.AddressRate, AddrBurst: c.AddressBurst,
 		BatchWait: c.EpochInterval, BatchMax: c.EpochBatch, WantWithin: c.WantWithin,
-		AuthFails: c.AuthFails, AuthBlock: c.AuthBlock,
+		AuthFails: c.AuthFails, AuthBlock: c.AuthBlock, Sweep: n.cfg.Coord.Sweep,
 	}
 }
 
