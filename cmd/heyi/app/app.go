@@ -25,6 +25,7 @@ import (
 	"heyi/internal/lifecycle"
 	kioskui "heyi/kiosk-ui"
 	"heyi/media"
+	"heyi/media/nodes"
 	"heyi/media/rtc"
 	"heyi/mediation/flow"
 	"heyi/mediation/handoff"
@@ -83,6 +84,7 @@ type node struct {
 	public string // address that stands in links and QR codes
 
 	leases   *leases
+	nodes    *nodes.Directory
 	presence *devices.Presence
 	streams  *devices.Streams
 	registry *devices.Registry
@@ -113,12 +115,17 @@ func (n *node) build(ctx context.Context) (err error) {
 	if n.local, n.public, err = addresses(n.cfg.HTTP); err != nil {
 		return err
 	}
-	l, incarnation, others, err := newLeases(ctx, n.store, n.cfg.Node.Name, time.Now, n.logger, devices.SweeperLease)
+	caseStore := slices.Contains(n.cfg.Roles, configs.RoleCases)
+	wanted := []string{devices.SweeperLease}
+	if !caseStore {
+		wanted = append(wanted, nodes.Lease(n.cfg.Node.Name))
+	}
+	l, incarnation, others, err := newLeases(ctx, n.store, n.cfg, time.Now, n.logger, wanted...)
 	if err != nil {
 		return err
 	}
 	n.leases = l
-	if slices.Contains(n.cfg.Roles, configs.RoleCases) {
+	if caseStore {
 		return n.casesOnly(ctx, incarnation)
 	}
 	if err := n.identity(ctx, incarnation); err != nil {
@@ -186,12 +193,15 @@ func (n *node) mediation(ctx context.Context, leases map[string]int64) error {
 		return fmt.Errorf("media: %w", err)
 	}
 	n.engine = engine
+	if err := n.directory(ctx); err != nil {
+		return err
+	}
 	name := n.cfg.Node.Name
 	n.rooms = session.NewExecutor(session.ExecutorDeps{
-		Store: n.store, Engine: engine, Nudges: n.coord, Node: name, Limits: limits, Now: time.Now, Logger: n.logger, Sweep: n.cfg.Media.SpecSweep,
+		Store: n.store, Engine: engine, Nudges: n.coord, Node: name, Hosts: n.nodes, Limits: limits, Now: time.Now, Logger: n.logger, Sweep: n.cfg.Media.SpecSweep,
 	})
 	n.desk = queue.NewDesk(queue.Deps{Store: n.store, Nudges: n.coord, Node: name, Now: time.Now, Limits: lines, TZ: n.tz})
-	n.flow = flow.New(flow.Deps{Store: n.store, Rooms: n.rooms, Nudges: n.coord, Node: name, Queue: lines, Session: limits, Logger: n.logger})
+	n.flow = flow.New(flow.Deps{Store: n.store, Rooms: n.rooms, Nudges: n.coord, Node: name, Place: n.nodes.Place, Queue: lines, Session: limits, Logger: n.logger})
 	board := queue.NewBoard(queue.BoardDeps{Store: n.store, Now: time.Now})
 	n.views = &flow.Views{Store: n.store, Service: board, Now: time.Now, TZ: n.tz, Lease: q.OfferLease}
 	matcher := queue.NewMatcher(queue.MatcherDeps{
@@ -207,6 +217,7 @@ func (n *node) mediation(ctx context.Context, leases map[string]int64) error {
 	n.group.Add("keys", n.keys.Run)
 	n.group.Add("leases", n.leases.Run)
 	n.group.Add("media", engine.Run)
+	n.group.Add("nodes", n.nodes.Run)
 	n.group.Add("rooms", n.rooms.Run)
 	n.group.Add("presence", n.presence.Run)
 	n.group.Add("matcher", matcher.Run)
@@ -229,7 +240,7 @@ func (n *node) mediation(ctx context.Context, leases map[string]int64) error {
 // front makes the doors: links, REST, screens, one port.
 func (n *node) front(ctx context.Context) error {
 	n.hub = link.New(n.linkConfig(), link.Deps{
-		Verifier: link.NewVerifier(n.auth, n.tokens), Presence: link.NewPresence(n.presence), Streams: n.streams, Rooms: n.engine, Nudges: n.coord,
+		Verifier: link.NewVerifier(n.auth, n.tokens), Presence: link.NewPresence(n.presence), Streams: n.streams, Rooms: n.rooms, RoomPages: n.pageOf, Nudges: n.coord,
 		Sync: n.sync, Views: n.liveView, Watch: n.seatWatch, Cloned: n.cloned, Metrics: n.metrics, Logger: n.logger, Now: time.Now,
 	})
 	link.Topics{Requests: n.requests(), Dockets: n.dockets}.Register(n.hub)
@@ -248,7 +259,7 @@ func (n *node) open(ctx context.Context, areas []rest.Area) error {
 		tls.Dir = n.cfg.Data
 	}
 	server, err := gateway.New(ctx, gateway.Config{
-		Listen: c.Listen, Plain: c.PlainListen, TLS: tls, Trusted: n.trusted(), MetricsToken: c.MetricsToken, DrainMax: c.DrainTimeout,
+		Listen: c.Listen, Plain: c.PlainListen, TLS: tls, Trusted: n.trusted(), Nodes: n.sockets, MetricsToken: c.MetricsToken, DrainMax: c.DrainTimeout,
 	}, gateway.Deps{API: api, Hub: n.hub, UI: kioskui.Handler(), Ready: n.store.Ping, Metrics: n.metrics, Logger: n.logger, Now: time.Now})
 	if err != nil {
 		return fmt.Errorf("front door: %w", err)
