@@ -53,7 +53,10 @@ type Config struct {
 
 // Node names this process.
 type Node struct {
-	Name string `yaml:"name"`
+	Name   string `yaml:"name"`
+	URL    string `yaml:"url"`
+	Health string `yaml:"health"`
+	Region string `yaml:"region"`
 }
 
 // HTTP is the front door.
@@ -164,11 +167,17 @@ type Room struct {
 
 // Media is the SFU.
 type Media struct {
-	ListenUDP []string      `yaml:"listen_udp"`
-	PublicIPs []string      `yaml:"public_ips"`
-	Profile   string        `yaml:"profile"`
-	MaxRooms  int           `yaml:"max_rooms"`
-	SpecSweep time.Duration `yaml:"spec_sweep"`
+	ListenUDP     []string      `yaml:"listen_udp"`
+	PublicIPs     []string      `yaml:"public_ips"`
+	Profile       string        `yaml:"profile"`
+	MaxRooms      int           `yaml:"max_rooms"`
+	SpecSweep     time.Duration `yaml:"spec_sweep"`
+	LeaseTTL      time.Duration `yaml:"lease_ttl"`
+	LeaseRenew    time.Duration `yaml:"lease_renew"`
+	FrozenMax     time.Duration `yaml:"frozen_max"`
+	DrainDeadline time.Duration `yaml:"drain_deadline"`
+	DrainOverlap  time.Duration `yaml:"drain_overlap"`
+	DrainSettle   time.Duration `yaml:"drain_settle"`
 }
 
 // Texts says how texts reach people's phones.
@@ -249,8 +258,12 @@ func Default() Config {
 			Parked: 30 * time.Minute, WrapUp: 2 * time.Minute, SeatLost: time.Minute, TicketsPerHour: 10,
 			MatchEvery: 500 * time.Millisecond,
 		},
-		Room:    Room{Grace: 2 * time.Minute, Suspended: 10 * time.Minute, Capture: 10 * time.Minute},
-		Media:   Media{ListenUDP: []string{"127.0.0.1:7882"}, Profile: "auto", MaxRooms: 100, SpecSweep: 500 * time.Millisecond},
+		Room: Room{Grace: 2 * time.Minute, Suspended: 10 * time.Minute, Capture: 10 * time.Minute},
+		Media: Media{
+			ListenUDP: []string{"127.0.0.1:7882"}, Profile: "auto", MaxRooms: 100, SpecSweep: 500 * time.Millisecond,
+			LeaseTTL: 4 * time.Second, LeaseRenew: time.Second, FrozenMax: 10 * time.Minute, DrainDeadline: 10 * time.Minute,
+			DrainOverlap: 5 * time.Second, DrainSettle: 10 * time.Second,
+		},
 		Log:     Log{Level: "info", Format: "text"},
 		Handoff: Handoff{Target: Embedded, DeadAfter: 24 * time.Hour, Seal: "ed25519"},
 		Cases:   Cases{Senders: []Sender{}},
@@ -399,6 +412,15 @@ func (c *Config) Validate() error {
 	if c.Media.Profile != "auto" && c.Media.Profile != "e2e" {
 		return fmt.Errorf("media.profile %q: want auto or e2e", c.Media.Profile)
 	}
+	if err := c.Node.validate(); err != nil {
+		return err
+	}
+	if c.Media.LeaseRenew <= 0 || c.Media.LeaseTTL < 3*c.Media.LeaseRenew {
+		return errors.New("media.lease_ttl: must be at least three times media.lease_renew, or one late renewal costs all rooms their node")
+	}
+	if c.Media.MaxRooms <= 0 {
+		return errors.New("media.max_rooms: want a number above zero")
+	}
 	if len(c.Media.ListenUDP) == 0 {
 		return errors.New("media.listen_udp: name at least one address, 127.0.0.1:7882")
 	}
@@ -414,6 +436,7 @@ func (c *Config) Validate() error {
 	for name, d := range map[string]time.Duration{
 		"queue.offer_lease": c.Queue.OfferLease, "queue.ring": c.Queue.Ring, "queue.missed": c.Queue.Missed,
 		"queue.grace": c.Queue.Grace, "queue.parked": c.Queue.Parked, "queue.wrap_up": c.Queue.WrapUp,
+		"media.spec_sweep": c.Media.SpecSweep, "media.frozen_max": c.Media.FrozenMax, "media.drain_deadline": c.Media.DrainDeadline, "media.drain_overlap": c.Media.DrainOverlap, "media.drain_settle": c.Media.DrainSettle,
 		"room.grace": c.Room.Grace, "room.suspended": c.Room.Suspended, "room.capture": c.Room.Capture,
 		"link.ping": c.Link.Ping, "link.dead_after": c.Link.DeadAfter, "link.auth_timeout": c.Link.AuthTimeout,
 		"fleet.grace": c.Fleet.Grace, "link.want_within": c.Link.WantWithin, "link.auth_block": c.Link.AuthBlock, "fleet.claim_life": c.Fleet.ClaimLife, "people.session_max": c.People.SessionMax,
@@ -429,6 +452,16 @@ func (c *Config) Validate() error {
 	}
 	if c.Link.DeadAfter <= c.Link.Ping {
 		return errors.New("link.dead_after: must be longer than link.ping")
+	}
+	return nil
+}
+
+func (n Node) validate() error {
+	for key, s := range map[string]string{"node.url": n.URL, "node.health": n.Health} {
+		u, err := url.Parse(s)
+		if s != "" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || key == "node.url" && strings.Trim(u.Path, "/")+u.RawQuery != "") {
+			return fmt.Errorf("%s %q: want the address of this very node, https://g1.example:8480", key, s)
+		}
 	}
 	return nil
 }

@@ -37,11 +37,11 @@ import (
 
 // Config says where and how the door stands open.
 type Config struct {
-	Listen  string         // the application port, "127.0.0.1:8443"; port 0 takes a free one
-	Plain   string         // optional second port that only redirects and serves /clock; empty: none
-	TLS     TLS            // how the application port speaks TLS
-	Trusted []netip.Prefix // proxies whose forwarding headers count
-	Nodes   []string       // origins of other nodes that pages connect to ("wss://m1.example:7443")
+	Listen  string          // the application port, "127.0.0.1:8443"; port 0 takes a free one
+	Plain   string          // optional second port that only redirects and serves /clock; empty: none
+	TLS     TLS             // how the application port speaks TLS
+	Trusted []netip.Prefix  // proxies whose forwarding headers count
+	Nodes   func() []string // origins of nodes that pages connect to ("wss://m1.example:7443"), asked for every page; nil: none
 
 	MetricsToken string // opens /metrics to other peers than this machine; empty: none
 

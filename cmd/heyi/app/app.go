@@ -25,6 +25,7 @@ import (
 	"heyi/internal/lifecycle"
 	kioskui "heyi/kiosk-ui"
 	"heyi/media"
+	"heyi/media/nodes"
 	"heyi/media/rtc"
 	"heyi/mediation/flow"
 	"heyi/mediation/handoff"
@@ -84,6 +85,7 @@ type node struct {
 
 	self     devices.NodeID
 	leases   *leases
+	nodes    *nodes.Directory
 	presence *devices.Presence
 	streams  *devices.Streams
 	registry *devices.Registry
@@ -118,7 +120,12 @@ func (n *node) build(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	l, incarnation, others, err := newLeases(ctx, n.store, n.cfg.Node.Name, holder, time.Now, n.logger, devices.SweeperLease)
+	caseStore := slices.Contains(n.cfg.Roles, configs.RoleCases)
+	wanted := []string{devices.SweeperLease}
+	if !caseStore {
+		wanted = append(wanted, nodes.Lease(n.cfg.Node.Name))
+	}
+	l, incarnation, others, err := newLeases(ctx, n.store, n.cfg, holder, time.Now, n.logger, wanted...)
 	if err != nil {
 		return err
 	}
@@ -126,7 +133,7 @@ func (n *node) build(ctx context.Context) (err error) {
 	if n.carry != nil {
 		n.group.Add("coordination", n.carry) // first: it stops last, and the others' last words still travel
 	}
-	if slices.Contains(n.cfg.Roles, configs.RoleCases) {
+	if caseStore {
 		return n.casesOnly(ctx, incarnation)
 	}
 	if err := n.identity(ctx, incarnation); err != nil {
@@ -194,12 +201,15 @@ func (n *node) mediation(ctx context.Context, leases map[string]int64) error {
 		return fmt.Errorf("media: %w", err)
 	}
 	n.engine = engine
+	if err := n.directory(ctx); err != nil {
+		return err
+	}
 	name := n.cfg.Node.Name
 	n.rooms = session.NewExecutor(session.ExecutorDeps{
-		Store: n.store, Engine: engine, Nudges: n.coord, Node: name, Limits: limits, Now: time.Now, Logger: n.logger, Sweep: n.cfg.Media.SpecSweep,
+		Store: n.store, Engine: engine, Nudges: n.coord, Node: name, Hosts: n.nodes, Limits: limits, Now: time.Now, Logger: n.logger, Sweep: n.cfg.Media.SpecSweep,
 	})
 	n.desk = queue.NewDesk(queue.Deps{Store: n.store, Nudges: n.coord, Node: name, Now: time.Now, Limits: lines, TZ: n.tz})
-	n.flow = flow.New(flow.Deps{Store: n.store, Rooms: n.rooms, Nudges: n.coord, Node: name, Queue: lines, Session: limits, Logger: n.logger})
+	n.flow = flow.New(flow.Deps{Store: n.store, Rooms: n.rooms, Nudges: n.coord, Node: name, Place: n.nodes.Place, Queue: lines, Session: limits, Logger: n.logger})
 	board := queue.NewBoard(queue.BoardDeps{Store: n.store, Now: time.Now})
 	n.views = &flow.Views{Store: n.store, Service: board, Now: time.Now, TZ: n.tz, Lease: q.OfferLease}
 	matcher := queue.NewMatcher(queue.MatcherDeps{
@@ -215,6 +225,7 @@ func (n *node) mediation(ctx context.Context, leases map[string]int64) error {
 	n.group.Add("keys", n.keys.Run)
 	n.group.Add("leases", n.leases.Run)
 	n.group.Add("media", engine.Run)
+	n.group.Add("nodes", n.nodes.Run)
 	n.group.Add("rooms", n.rooms.Run)
 	n.group.Add("presence", n.presence.Run)
 	n.group.Add("matcher", matcher.Run)
@@ -237,7 +248,7 @@ func (n *node) mediation(ctx context.Context, leases map[string]int64) error {
 // front makes the doors: links, REST, screens, one port.
 func (n *node) front(ctx context.Context) error {
 	n.hub = link.New(n.linkConfig(), link.Deps{
-		Verifier: link.NewVerifier(n.auth, n.tokens), Presence: link.NewPresence(n.presence), Streams: n.streams, Rooms: n.engine, Nudges: n.coord,
+		Verifier: link.NewVerifier(n.auth, n.tokens), Presence: link.NewPresence(n.presence), Streams: n.streams, Rooms: n.rooms, RoomPages: n.pageOf, Nudges: n.coord,
 		Facts: n.facts(n.self), Sync: n.sync, Views: n.liveView, Watch: n.seatWatch, Cloned: n.cloned, Metrics: n.metrics, Logger: n.logger, Now: time.Now,
 	})
 	link.Topics{Requests: n.requests(), Dockets: n.dockets}.Register(n.hub)
@@ -257,7 +268,7 @@ func (n *node) open(ctx context.Context, areas []rest.Area) error {
 		tls.Dir = n.cfg.Data
 	}
 	server, err := gateway.New(ctx, gateway.Config{
-		Listen: c.Listen, Plain: c.PlainListen, TLS: tls, Trusted: n.trusted(), MetricsToken: c.MetricsToken, DrainMax: c.DrainTimeout,
+		Listen: c.Listen, Plain: c.PlainListen, TLS: tls, Trusted: n.trusted(), Nodes: n.sockets, MetricsToken: c.MetricsToken, DrainMax: c.DrainTimeout,
 	}, gateway.Deps{API: api, Hub: n.hub, UI: kioskui.Handler(), Ready: n.store.Ping, Coord: n.coordState, Metrics: n.metrics, Logger: n.logger, Now: time.Now})
 	if err != nil {
 		return fmt.Errorf("front door: %w", err)

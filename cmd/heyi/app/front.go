@@ -182,7 +182,7 @@ func (n *node) areas() []rest.Area {
 		rest.Captures{Captures: n.captures, Tokens: n.tokens, CSRF: n.auth.CSRF, PublicURL: n.public, Now: now},
 		rest.Desk{Requests: n.requests()},
 		rest.Sessions{
-			Requests: n.requests(), Rooms: n.rooms, Records: &session.Records{Store: n.store, Nudges: n.coord, Now: now}, Tokens: n.tokens, RTCURL: "/ws/rtc", Now: now,
+			Requests: n.requests(), Rooms: n.rooms, Records: &session.Records{Store: n.store, Nudges: n.coord, Now: now}, Tokens: n.tokens, RTCPath: "/ws/rtc", Now: now,
 		},
 	}...)
 }

@@ -10,14 +10,9 @@ import (
 	"sync"
 	"time"
 
+	"heyi/configs"
 	"heyi/internal/fault"
 	"heyi/store"
-)
-
-// The life of a lease, and how often all leases of this process are renewed in one statement (fleet.md §2).
-const (
-	leaseTTL   = 4 * time.Second
-	leaseRenew = time.Second
 )
 
 // leases keeps what this process holds: its node row and the rights that one process of the installation has. It
@@ -26,21 +21,26 @@ type leases struct {
 	store  *store.Store
 	node   string
 	wanted []string
+	ttl    time.Duration // of every lease
+	every  time.Duration // all are renewed in one statement so often (fleet.md §2)
 	now    func() time.Time
 	logger *slog.Logger
 
-	mu   sync.Mutex
-	held map[string]int64
-	till time.Time // what is held counts until then, whatever the database says meanwhile
+	mu      sync.Mutex
+	held    map[string]int64
+	till    time.Time // what is held counts until then, whatever the database says meanwhile
+	renewed time.Time // the last renewal ended
+	steady  time.Time // since then each renewal followed the one before it in time
 }
 
 // newLeases takes this process's name, and over what an earlier process of the same name held (the caller holds the
 // data folder's lock; holder names the folder). It returns the name's epoch, the incarnation of this process. others
 // are the rows taken over beside it, by name.
-func newLeases(ctx context.Context, s *store.Store, node, holder string, now func() time.Time, logger *slog.Logger, wanted ...string) (l *leases, incarnation int64, others map[string]int64, err error) {
-	l = &leases{store: s, node: node, wanted: wanted, now: now, logger: logger, held: map[string]int64{}}
+func newLeases(ctx context.Context, s *store.Store, cfg configs.Config, holder string, now func() time.Time, logger *slog.Logger, wanted ...string) (l *leases, incarnation int64, others map[string]int64, err error) {
+	node := cfg.Node.Name
+	l = &leases{store: s, node: node, wanted: wanted, ttl: cfg.Media.LeaseTTL, every: cfg.Media.LeaseRenew, now: now, logger: logger, held: map[string]int64{}}
 	others = map[string]int64{}
-	incarnation, taken, err := s.StartNode(ctx, node, holder, leaseTTL, now())
+	incarnation, taken, err := s.StartNode(ctx, node, holder, l.ttl, now())
 	if f, ok := errors.AsType[*fault.Error](err); ok && f.Code == "node.name_taken" {
 		return nil, 0, nil, fmt.Errorf("a node named %q lives on another data folder: give this one another node.name, or stop that one and wait %d s",
 			node, max(1, int(f.RetryAfter.Round(time.Second)/time.Second)))
@@ -72,10 +72,21 @@ func (l *leases) Held(_ context.Context, name string) (int64, bool) {
 // errNameLost ends a process whose name another one holds: everything it writes is fenced off.
 var errNameLost = errors.New("another process took the name of this node while it was away; start again under another node.name, or stop that one")
 
+// Steady returns for how long every renewal was in time: so long this process saw the database as it is.
+func (l *leases) Steady() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	if now.Sub(l.renewed) > l.ttl/2 {
+		return 0
+	}
+	return now.Sub(l.steady)
+}
+
 // Run renews until ctx is done, then gives the shared rights back at once; the node's own row just expires, so that
 // its name is not taken while its last writes are under way.
 func (l *leases) Run(ctx context.Context) error {
-	tick := time.NewTicker(leaseRenew)
+	tick := time.NewTicker(l.every)
 	defer tick.Stop()
 	for {
 		select {
@@ -98,7 +109,7 @@ func (l *leases) renew(ctx context.Context) error {
 	held := maps.Clone(l.held)
 	l.mu.Unlock()
 	start := l.now()
-	lost, err := l.store.RenewLeases(ctx, l.node, held, leaseTTL, start)
+	lost, err := l.store.RenewLeases(ctx, l.node, held, l.ttl, start)
 	if err != nil {
 		return fmt.Errorf("renew: %w", err)
 	}
@@ -113,7 +124,7 @@ func (l *leases) renew(ctx context.Context) error {
 		if _, ok := held[name]; ok {
 			continue
 		}
-		epoch, ok, err := l.store.AcquireLease(ctx, name, l.node, leaseTTL, start)
+		epoch, ok, err := l.store.AcquireLease(ctx, name, l.node, l.ttl, start)
 		if err != nil {
 			return fmt.Errorf("acquire %s: %w", name, err)
 		}
@@ -121,8 +132,12 @@ func (l *leases) renew(ctx context.Context) error {
 			held[name] = epoch
 		}
 	}
+	end := l.now()
 	l.mu.Lock()
-	l.held, l.till = held, start.Add(leaseTTL)
+	if end.Sub(l.renewed) > l.ttl/2 {
+		l.steady = end
+	}
+	l.held, l.till, l.renewed = held, start.Add(l.ttl), end
 	l.mu.Unlock()
 	return nil
 }
