@@ -176,6 +176,7 @@ func (c *conn) welcome(ctx context.Context, p *proof) error {
 		Limits:    wire.LimitsBody{MaxFrame: h.cfg.MaxFrame, PerS: perS, Burst: burst},
 		NowAt:     now.UnixMicro(), DesiredVer: h.cfg.DesiredVer, TZ: h.cfg.TZ,
 	}
+	waits := false // something for the device
 	if c.kind == kindDevice {
 		access, err := h.d.Verifier.Access(ctx, c.caller.DeviceID, c.id, c.epoch, now)
 		if err != nil {
@@ -184,6 +185,7 @@ func (c *conn) welcome(ctx context.Context, p *proof) error {
 		body.Access = &access
 		if p.streams != nil {
 			c.up.resume(p.streams, &body)
+			waits = c.down.resume(p.streams, &body)
 			if p.streams.WantInventory {
 				body.Want, body.WantInMS = []string{"inventory"}, h.cfg.WantWithin.Milliseconds()
 			}
@@ -221,6 +223,9 @@ func (c *conn) welcome(ctx context.Context, p *proof) error {
 		c.sync(ctx)
 	case kindDevice:
 		c.sync(ctx)
+		if waits {
+			h.downs.want(c)
+		}
 	}
 	return nil
 }
