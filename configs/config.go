@@ -120,6 +120,8 @@ type Link struct {
 	WantWithin    time.Duration `yaml:"want_within"`
 	AuthFails     int           `yaml:"auth_fails"`
 	AuthBlock     time.Duration `yaml:"auth_block"`
+	AckTimeout    time.Duration `yaml:"ack_timeout"`
+	DownSweep     time.Duration `yaml:"down_sweep"`
 }
 
 // People bounds sign-in.
@@ -143,6 +145,12 @@ type Fleet struct {
 	Sweep        time.Duration `yaml:"sweep"`
 	CredLife     time.Duration `yaml:"cred_life"`
 	EventsKept   int           `yaml:"events_kept"`
+
+	CommandsOpen  int           `yaml:"commands_open"`
+	CommandsKept  time.Duration `yaml:"commands_kept"`
+	CommandSilent time.Duration `yaml:"command_silent"`
+	FilesKept     time.Duration `yaml:"files_kept"`
+	FileMax       int           `yaml:"file_max"`
 }
 
 // Queue holds the promises of the waiting line.
@@ -243,7 +251,7 @@ func Default() Config {
 			PendingMax: 2000, ConnectRate: 1000, AddressRate: 200, AddressBurst: 2000, AuthTimeout: 10 * time.Second,
 			Ping: 45 * time.Second, DeadAfter: 100 * time.Second, Frame: 64 << 10, SendBuffer: 256 << 10,
 			WriteTimeout: 10 * time.Second, Rate: 20, Burst: 60, EpochBatch: 200, EpochInterval: 20 * time.Millisecond,
-			WantWithin: 30 * time.Second, AuthFails: 200, AuthBlock: 15 * time.Minute,
+			WantWithin: 30 * time.Second, AuthFails: 200, AuthBlock: 15 * time.Minute, AckTimeout: 30 * time.Second, DownSweep: 5 * time.Second,
 		},
 		People: People{
 			SessionMax: 12 * time.Hour, SessionIdle: time.Hour, RequireTOTP: true, WrongMax: 5, WrongWindow: 10 * time.Minute,
@@ -252,6 +260,7 @@ func Default() Config {
 		Fleet: Fleet{
 			DemoUnit: "150430206201", ClaimLife: 10 * time.Minute, ClaimsPerMin: 30, Grace: time.Minute, Sweep: 5 * time.Second,
 			CredLife: 180 * 24 * time.Hour, EventsKept: 200,
+			CommandsOpen: 1000, CommandsKept: 180 * 24 * time.Hour, CommandSilent: 7 * 24 * time.Hour, FilesKept: 30 * 24 * time.Hour, FileMax: 4 << 20,
 		},
 		Queue: Queue{
 			OfferLease: 15 * time.Second, Ring: 30 * time.Second, Missed: 10 * time.Minute, Grace: 2 * time.Minute,
@@ -440,12 +449,16 @@ func (c *Config) Validate() error {
 		"room.grace": c.Room.Grace, "room.suspended": c.Room.Suspended, "room.capture": c.Room.Capture,
 		"link.ping": c.Link.Ping, "link.dead_after": c.Link.DeadAfter, "link.auth_timeout": c.Link.AuthTimeout,
 		"fleet.grace": c.Fleet.Grace, "link.want_within": c.Link.WantWithin, "link.auth_block": c.Link.AuthBlock, "fleet.claim_life": c.Fleet.ClaimLife, "people.session_max": c.People.SessionMax,
+		"fleet.commands_kept": c.Fleet.CommandsKept, "fleet.command_silent": c.Fleet.CommandSilent, "fleet.files_kept": c.Fleet.FilesKept,
+		"link.ack_timeout": c.Link.AckTimeout, "link.down_sweep": c.Link.DownSweep,
 	} {
 		if d <= 0 {
 			return fmt.Errorf("%s: want a duration above zero", name)
 		}
 	}
-	for name, n := range map[string]int{"fleet.events_kept": c.Fleet.EventsKept, "link.auth_fails": c.Link.AuthFails} {
+	for name, n := range map[string]int{
+		"fleet.events_kept": c.Fleet.EventsKept, "link.auth_fails": c.Link.AuthFails, "fleet.commands_open": c.Fleet.CommandsOpen, "fleet.file_max": c.Fleet.FileMax,
+	} {
 		if n <= 0 {
 			return fmt.Errorf("%s: want a number above zero", name)
 		}

@@ -310,6 +310,9 @@ func (s *Store) SetLife(ctx context.Context, c devices.LifeChange) (devices.Enro
 			}
 		}
 		if c.To != devices.Active {
+			if err := t.dropCommands(c.ID, c.To == devices.Retired, c.Scope.Actor, c.At); err != nil {
+				return err
+			}
 			if _, err := t.closeVisit(c.ID, "", "device", c.Scope.Actor, c.At); err != nil {
 				return err
 			}

@@ -108,7 +108,7 @@ func TestARoomIsPlacedWithItsSession(t *testing.T) {
 // mediaNodeAgain is the node's next incarnation.
 func (h *house) mediaNodeAgain(name string) {
 	h.t.Helper()
-	taken, err := h.store.TakeOverLeases(h.ctx(), name, h.clock.Now())
+	_, taken, err := h.store.StartNode(h.ctx(), name, "folder", 4*time.Second, h.clock.Now())
 	h.ok(err)
 	h.ok(h.store.RegisterMediaNode(h.ctx(), nodes.Node{Name: name, Inc: taken[0].Epoch, URL: "https://" + name + ".example", MaxRooms: 9}, h.now()))
 }

@@ -61,6 +61,7 @@ type conn struct {
 	epoch    int64
 	room     *roomLine
 	up       upLine
+	down     downLine
 
 	out      outbox
 	heard    atomic.Int64  // Unix ns of the last inbound frame

@@ -151,6 +151,8 @@ type Deps struct {
 	Facts Facts
 	// Streams keeps what devices report; nil takes no durable frames.
 	Streams Streams
+	// Down carries what waits for devices; nil sends them nothing durable.
+	Down Down
 	// Sync lists what is open for a caller; it is sent after every welcome of a device or page.
 	Sync func(ctx context.Context, caller auth.Caller) ([]wire.SyncItem, error)
 	// Views answers a live view with the caller's rights applied.

@@ -179,6 +179,7 @@ func (c *conn) welcome(ctx context.Context, p *proof) error {
 		Degraded: h.degraded.Load(),
 	}
 	c.degraded.Store(body.Degraded)
+	waits := false // something for the device
 	if c.kind == kindDevice {
 		access, err := h.d.Verifier.Access(ctx, c.caller.DeviceID, c.id, c.epoch, now)
 		if err != nil {
@@ -187,6 +188,7 @@ func (c *conn) welcome(ctx context.Context, p *proof) error {
 		body.Access = &access
 		if p.streams != nil {
 			c.up.resume(p.streams, &body)
+			waits = c.down.resume(p.streams, &body)
 			if p.streams.WantInventory {
 				body.Want, body.WantInMS = []string{"inventory"}, h.cfg.WantWithin.Milliseconds()
 			}
@@ -224,6 +226,9 @@ func (c *conn) welcome(ctx context.Context, p *proof) error {
 		c.sync(ctx, true)
 	case kindDevice:
 		c.sync(ctx, true)
+		if waits {
+			h.downs.want(c)
+		}
 	}
 	return nil
 }

@@ -9,7 +9,8 @@
 // every 5 s, and at once when a gap is told, an audit reads from the store which links ended elsewhere and, while the
 // nodes do not hear each other, what is open for whom. Durable frames of
 // devices wait for one goroutine that stores those of many links in one write and then acks them; a frame that was not
-// stored is not acked, so nothing is lost with the process.
+// stored is not acked, so nothing is lost with the process. Another goroutine gives links what waits for their devices, woken
+// by nudges, by connects and by a sweep, and stores their acks.
 //
 // Concurrency: Hub is safe for concurrent use. Locks: a shard's lock and a link's outbox lock are never held together,
 // and nothing that waits is called while one is held. Every goroutine of a link is waited for by the link, every link
@@ -74,6 +75,9 @@ type Config struct {
 
 	WantWithin time.Duration // devices send a wanted inventory within so long; 30 s
 
+	AckTimeout time.Duration // a device that acks nothing for so long is closed with 4009; 30 s
+	DownSweep  time.Duration // how often waiting frames are looked for whose nudge was lost; 5 s
+
 	Reconnect wire.ReconnectRule // told to devices; 2 s, 300 s, 30 s
 }
 
@@ -97,6 +101,7 @@ func (c Config) withDefaults() Config {
 	c.Sweep = cmp.Or(c.Sweep, 5*time.Second)
 	c.AuthFails, c.AuthBlock = cmp.Or(c.AuthFails, 200), cmp.Or(c.AuthBlock, 15*time.Minute)
 	c.WantWithin = cmp.Or(c.WantWithin, 30*time.Second)
+	c.AckTimeout, c.DownSweep = cmp.Or(c.AckTimeout, 30*time.Second), cmp.Or(c.DownSweep, 5*time.Second)
 	if c.Reconnect.BaseMS == 0 {
 		c.Reconnect = wire.ReconnectRule{BaseMS: 2000, CapMS: 300_000, WindowMS: 30_000, Hosts: c.Reconnect.Hosts}
 	}
@@ -133,6 +138,7 @@ type Hub struct {
 	checks   *dirty[*conn, struct{}] // told when it is news
 	views    *views
 	ups      *upstream
+	downs    *downstream
 	clones   *clones
 
 	gaps     chan struct{} // holds one token when nudges were lost
@@ -159,6 +165,7 @@ func New(cfg Config, d Deps) *Hub {
 	h.connects = newBatcher(cfg.BatchWait, cfg.BatchMax, h.connectBatch)
 	h.views = newViews(h)
 	h.ups = newUpstream(h)
+	h.downs = newDownstream(h)
 	h.clones = newClones()
 	for i := range h.shards {
 		h.shards[i].byAddr = map[string][]*conn{}
@@ -181,7 +188,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	defer stop()
 	var helpers, conns sync.WaitGroup
 	for _, part := range []func(context.Context){
-		h.work.run, h.roomWork.run, h.connects.run, h.sweep, h.views.run, h.runWatch, h.runResync, h.runGone, h.runClones, h.ups.run,
+		h.work.run, h.roomWork.run, h.connects.run, h.sweep, h.views.run, h.runWatch, h.runResync, h.runGone, h.runClones, h.ups.run, h.downs.run,
 		h.runAudit, h.runChecks,
 	} {
 		helpers.Go(func() { part(inner) })
@@ -402,9 +409,16 @@ func (h *Hub) deliver(n coord.Nudge) {
 	if len(list) == 0 {
 		return
 	}
-	if n.T == 0 {
+	switch n.T {
+	case 0:
 		h.kick(list, n.ID, n.Ver, n.Why)
 		return
+	case wire.Cmd: // the frame itself stands in the device's stream
+		for _, c := range list {
+			h.downs.want(c)
+		}
+		return
+	default:
 	}
 	frame := encode(&wire.Frame{T: n.T}, wire.NudgeBody{ID: n.ID, Ver: n.Ver, Why: n.Why})
 	for _, c := range list {

@@ -49,6 +49,10 @@ func (c *conn) look(ctx context.Context, now time.Time) {
 		c.shut(wire.CloseIdle, "idle")
 		return
 	}
+	if c.kind == kindDevice && c.down.overdue(now, c.hub.cfg.AckTimeout) {
+		c.shut(wire.CloseAckTimeout, "ack")
+		return
+	}
 	if ns >= c.pingAt.Load() {
 		c.pingAt.Store(now.Add(jitter(c.hub.cfg.PingEvery)).UnixNano())
 		c.send(pingItem(ns))

@@ -88,6 +88,7 @@ type node struct {
 	nodes    *nodes.Directory
 	presence *devices.Presence
 	streams  *devices.Streams
+	commands *devices.Commands
 	registry *devices.Registry
 	tokens   *auth.Tokens
 	auth     *auth.Authenticator
@@ -165,6 +166,9 @@ func (n *node) identity(ctx context.Context, incarnation int64) error {
 	})
 	n.self = devices.NodeID{Name: n.cfg.Node.Name, Inc: incarnation}
 	n.streams = devices.NewStreams(devices.StreamsDeps{Store: n.store, Node: n.self, Kept: c.EventsKept, Logger: n.logger})
+	n.commands = devices.NewCommands(devices.CommandsConfig{
+		Open: c.CommandsOpen, Kept: c.CommandsKept, Silent: c.CommandSilent, FilesKept: c.FilesKept, FileMax: c.FileMax, Sweep: c.Sweep,
+	}, devices.CommandsDeps{Store: n.store, Leases: n.leases, Nudges: n.coord, Node: n.self, Now: time.Now, Logger: n.logger})
 	n.presence = devices.NewPresence(devices.PresenceConfig{Grace: c.Grace, Sweep: c.Sweep}, devices.PresenceDeps{
 		Store: n.store, Leases: n.leases, Nudges: n.coord, Node: n.self,
 		Live: func() []devices.Sighting { return link.Sightings(n.hub.Seen()) }, Now: time.Now, Logger: n.logger,
@@ -228,6 +232,7 @@ func (n *node) mediation(ctx context.Context, leases map[string]int64) error {
 	n.group.Add("nodes", n.nodes.Run)
 	n.group.Add("rooms", n.rooms.Run)
 	n.group.Add("presence", n.presence.Run)
+	n.group.Add("commands", n.commands.Run)
 	n.group.Add("matcher", matcher.Run)
 	n.group.Add("timers", sweeper.Run)
 	n.group.Add("finisher", (&flow.Finisher{Dockets: n.dockets}).Run)
@@ -248,7 +253,7 @@ func (n *node) mediation(ctx context.Context, leases map[string]int64) error {
 // front makes the doors: links, REST, screens, one port.
 func (n *node) front(ctx context.Context) error {
 	n.hub = link.New(n.linkConfig(), link.Deps{
-		Verifier: link.NewVerifier(n.auth, n.tokens), Presence: link.NewPresence(n.presence), Streams: n.streams, Rooms: n.rooms, RoomPages: n.pageOf, Nudges: n.coord,
+		Verifier: link.NewVerifier(n.auth, n.tokens), Presence: link.NewPresence(n.presence), Streams: n.streams, Down: n.commands, Rooms: n.rooms, RoomPages: n.pageOf, Nudges: n.coord,
 		Facts: n.facts(n.self), Sync: n.sync, Views: n.liveView, Watch: n.seatWatch, Cloned: n.cloned, Metrics: n.metrics, Logger: n.logger, Now: time.Now,
 	})
 	link.Topics{Requests: n.requests(), Dockets: n.dockets}.Register(n.hub)
