@@ -35,7 +35,12 @@ import (
 	"heyi/mediation/agreement/pdf/pdftest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if path := os.Getenv(nodeEnv); path != "" {
+		os.Exit(runNode(path))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // patience bounds every wait of these tests.
 const patience = 30 * time.Second
