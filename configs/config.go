@@ -427,8 +427,8 @@ func (c *Config) Validate() error {
 	if c.Media.LeaseRenew <= 0 || c.Media.LeaseTTL < 3*c.Media.LeaseRenew {
 		return errors.New("media.lease_ttl: must be at least three times media.lease_renew, or one late renewal costs all rooms their node")
 	}
-	if c.Media.MaxRooms <= 0 {
-		return errors.New("media.max_rooms: want a number above zero")
+	if c.Media.MaxRooms < 0 {
+		return errors.New("media.max_rooms: want a number, 0 for a node that takes no rooms")
 	}
 	if len(c.Media.ListenUDP) == 0 {
 		return errors.New("media.listen_udp: name at least one address, 127.0.0.1:7882")

@@ -34,6 +34,8 @@ func (applied) Apply(_ context.Context, s media.RoomSpec) (media.Applied, error)
 }
 func (applied) Close(context.Context, ident.RoomID, int64, media.Reason) error { return nil }
 func (applied) Gates(ident.RoomID) []media.Edge                                { return nil }
+func (applied) Leave(context.Context, ident.RoomID, string) error              { return nil }
+func (applied) Freeze(bool)                                                    {}
 func (applied) Load() (rooms, sessions int)                                    { return 0, 0 }
 func (applied) Open(context.Context, media.Ticket, media.Handler) (media.Session, error) {
 	return nil, fault.New(fault.Unsupported, "rtc.none")

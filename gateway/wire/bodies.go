@@ -295,6 +295,12 @@ type RTCMuteBody struct {
 	Epoch int64  `json:"epoch"`
 }
 
+// RTCMoveBody tells that the room stands on another media node; the client fetches a new entry. Drain: what it has plays
+// on until the new connections are up. Lost: it closes what it has first.
+type RTCMoveBody struct {
+	Why string `json:"why"` // drain, lost
+}
+
 // RTCFailBody ends or refuses a media session.
 type RTCFailBody struct {
 	Code    string `json:"code"` // rtc.bad_sdp ... see docs/protocol.md

@@ -103,13 +103,14 @@ type node struct {
 	flow     *flow.Flow
 	views    *flow.Views
 	hub      *link.Hub
+	retire   func() // turns readiness off
 	tz       *time.Location
 	deaf     atomic.Bool // other nodes live that this one cannot hear
 }
 
 // build makes the parts in the order in which they start.
 func (n *node) build(ctx context.Context) (err error) {
-	n.group.StopTimeout = n.cfg.HTTP.DrainTimeout + 10*time.Second
+	n.group.StopTimeout = max(n.cfg.HTTP.DrainTimeout, n.cfg.Media.DrainDeadline+n.cfg.Media.DrainOverlap) + 10*time.Second
 	n.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if n.tz, err = time.LoadLocation(serviceTZ); err != nil {
 		n.tz = time.FixedZone("CST", 8*60*60)
@@ -210,7 +211,7 @@ func (n *node) mediation(ctx context.Context, leases map[string]int64) error {
 	}
 	name := n.cfg.Node.Name
 	n.rooms = session.NewExecutor(session.ExecutorDeps{
-		Store: n.store, Engine: engine, Nudges: n.coord, Node: name, Hosts: n.nodes, Limits: limits, Now: time.Now, Logger: n.logger, Sweep: n.cfg.Media.SpecSweep,
+		Store: n.store, Engine: engine, Nudges: n.coord, Node: name, Hosts: n.nodes, Held: n.holdsRooms, FrozenMax: n.cfg.Media.FrozenMax, Limits: limits, Now: time.Now, Logger: n.logger, Sweep: n.cfg.Media.SpecSweep,
 	})
 	n.desk = queue.NewDesk(queue.Deps{Store: n.store, Nudges: n.coord, Node: name, Now: time.Now, Limits: lines, TZ: n.tz})
 	n.flow = flow.New(flow.Deps{Store: n.store, Rooms: n.rooms, Nudges: n.coord, Node: name, Place: n.nodes.Place, Queue: lines, Session: limits, Logger: n.logger})
@@ -229,8 +230,9 @@ func (n *node) mediation(ctx context.Context, leases map[string]int64) error {
 	n.group.Add("keys", n.keys.Run)
 	n.group.Add("leases", n.leases.Run)
 	n.group.Add("media", engine.Run)
-	n.group.Add("nodes", n.nodes.Run)
 	n.group.Add("rooms", n.rooms.Run)
+	n.group.Add("frozen", n.rooms.Guard)
+	n.group.Add("nodes", n.nodes.Run)
 	n.group.Add("presence", n.presence.Run)
 	n.group.Add("commands", n.commands.Run)
 	n.group.Add("matcher", matcher.Run)
@@ -258,7 +260,11 @@ func (n *node) front(ctx context.Context) error {
 	})
 	link.Topics{Requests: n.requests(), Dockets: n.dockets}.Register(n.hub)
 	n.group.Add("audit", n.audit)
-	return n.open(ctx, n.areas())
+	if err := n.open(ctx, n.areas()); err != nil {
+		return err
+	}
+	n.group.Add("rooms move away", n.moveAway) // the last part stops first
+	return nil
 }
 
 // open makes the REST door with its areas, and the port.
@@ -273,11 +279,13 @@ func (n *node) open(ctx context.Context, areas []rest.Area) error {
 		tls.Dir = n.cfg.Data
 	}
 	server, err := gateway.New(ctx, gateway.Config{
-		Listen: c.Listen, Plain: c.PlainListen, TLS: tls, Trusted: n.trusted(), Nodes: n.sockets, MetricsToken: c.MetricsToken, DrainMax: c.DrainTimeout,
+		Listen: c.Listen, Plain: c.PlainListen, TLS: tls, Trusted: n.trusted(), Nodes: n.sockets, MetricsToken: c.MetricsToken,
+		DrainWindow: n.drainWindow, DrainMax: c.DrainTimeout,
 	}, gateway.Deps{API: api, Hub: n.hub, UI: kioskui.Handler(), Ready: n.store.Ping, Coord: n.coordState, Metrics: n.metrics, Logger: n.logger, Now: time.Now})
 	if err != nil {
 		return fmt.Errorf("front door: %w", err)
 	}
+	n.retire = server.Retire
 	n.group.Add("texts", n.textSender().Run)
 	n.group.Add("memory", n.memory)
 	n.group.Add("load", n.load)
