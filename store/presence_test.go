@@ -414,6 +414,9 @@ func TestPresenceWritesAreFenced(t *testing.T) {
 		if !strings.HasSuffix(file.Name(), ".go") || strings.HasSuffix(file.Name(), "_test.go") {
 			continue
 		}
+		if file.Name() == "restore.go" {
+			continue // raises every epoch in a transaction that holds the database alone
+		}
 		src, err := os.ReadFile(file.Name())
 		must(t, err)
 		for _, sql := range statement.FindAllString(string(src), -1) {
