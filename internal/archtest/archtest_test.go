@@ -39,7 +39,7 @@ var level = map[string]int{
 // helpers are packages that only tests import; they stand beside what they help.
 //
 //nolint:gochecknoglobals // part of the table
-var helpers = []string{"internal/archtest", "internal/coord/coordtest", "mediation/agreement/pdf/pdftest", "store/storetest", "store/storetest/hold", "store/storetest/pg", "test"}
+var helpers = []string{"internal/archtest", "internal/coord/coordtest", "mediation/agreement/pdf/pdftest", "store/storetest", "store/storetest/hold", "store/storetest/pg", "test", "test/chaos", "test/impair"}
 
 // sameLevel lists the imports between packages of one floor that are wanted.
 //

@@ -53,11 +53,16 @@ func (c *Client) Link(ctx context.Context, screen string) (*Link, error) {
 
 // Room opens the media line named by room.ready.
 func (c *Client) Room(ctx context.Context, r RoomReady) (*websocket.Conn, error) {
-	l, err := c.dial(ctx, r.RTC.URL, wire.AuthBody{Kind: "room", Ticket: r.RTC.Ticket})
+	l, err := c.Line(ctx, r)
 	if err != nil {
 		return nil, err
 	}
 	return l.WS, nil
+}
+
+// Line is Room with what the welcome said.
+func (c *Client) Line(ctx context.Context, r RoomReady) (*Link, error) {
+	return c.dial(ctx, r.RTC.URL, wire.AuthBody{Kind: "room", Ticket: r.RTC.Ticket})
 }
 
 // dial opens a link at a path (or a whole URL) and proves who calls.
@@ -73,8 +78,11 @@ func (c *Client) dial(ctx context.Context, at string, auth wire.AuthBody) (*Link
 	}
 	_ = res.Body.Close()
 	l := &Link{WS: ws}
+	stop := context.AfterFunc(ctx, func() { _ = ws.Close() })
+	defer stop()
 	var ch wire.ChallengeBody
 	err = l.Expect(wire.Challenge, &ch)
+	l.Node = ch.Node
 	if err == nil {
 		err = l.Send(wire.Connect, 0, wire.ConnectBody{Auth: auth, BootID: ident.New[string](), App: wire.AppInfo{Name: Model, Ver: "1"}})
 	}

@@ -40,8 +40,10 @@ type Peer struct {
 	wantKey atomic.Bool
 
 	Packets    atomic.Int64          // RTP packets received
+	First      chan struct{}         // made by Start, closed at the first packet
 	FirstVideo chan struct{}         // made by Start, closed at the first video packet
 	Delay      func(d time.Duration) // called per stamped video packet, may be nil
+	first      sync.Once
 	once       sync.Once
 }
 
@@ -65,7 +67,7 @@ func NewPeerAPI() (*webrtc.API, error) {
 
 // Start sends rtc.want and, with a source, the offer of the pub connection. The line must be welcomed already.
 func (p *Peer) Start(ctx context.Context, attach string) error {
-	p.FirstVideo = make(chan struct{})
+	p.First, p.FirstVideo = make(chan struct{}), make(chan struct{})
 	if err := p.Send(wire.RTCWant, wire.RTCWantBody{Attach: attach, Codecs: []string{"VP8", "opus"}, Engine: Model}); err != nil {
 		return err
 	}
@@ -200,6 +202,7 @@ func (p *Peer) receive(t *webrtc.TrackRemote, _ *webrtc.RTPReceiver) {
 			return
 		}
 		p.Packets.Add(1)
+		p.first.Do(func() { close(p.First) })
 		if !video {
 			continue
 		}
