@@ -63,6 +63,14 @@ type Sighting struct {
 	At     int64
 }
 
+// Kick says that what a node still holds of a device's links is over: its life or key changed, or another node has the
+// device now.
+type Kick struct {
+	Device ident.DeviceID
+	Below  int64 // links of a lower epoch
+	Life   Life  // empty: superseded
+}
+
 // NodeID is this process in presence rows: its stable name and its incarnation, the epoch of its lease node/<name>.
 type NodeID struct {
 	Name string

@@ -207,10 +207,10 @@ func (r *Registry) nudge(ctx context.Context, to, id, why string) {
 	r.nudges.Publish(ctx, coord.Nudge{To: to, ID: id, Why: why})
 }
 
-// listen puts a token into c for every nudge to an address, until stop.
+// listen puts a token into c for every nudge to an address, and when nudges were lost, until stop.
 func (r *Registry) listen(to string, c chan<- struct{}) (stop func()) {
 	return r.nudges.Subscribe(func(n coord.Nudge) {
-		if n.To != to {
+		if n.To != to && n.To != coord.ToGap {
 			return
 		}
 		select {

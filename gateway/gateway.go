@@ -37,11 +37,11 @@ import (
 
 // Config says where and how the door stands open.
 type Config struct {
-	Listen  string         // the application port, "127.0.0.1:8443"; port 0 takes a free one
-	Plain   string         // optional second port that only redirects and serves /clock; empty: none
-	TLS     TLS            // how the application port speaks TLS
-	Trusted []netip.Prefix // proxies whose forwarding headers count
-	Nodes   []string       // origins of other nodes that pages connect to ("wss://m1.example:7443")
+	Listen  string          // the application port, "127.0.0.1:8443"; port 0 takes a free one
+	Plain   string          // optional second port that only redirects and serves /clock; empty: none
+	TLS     TLS             // how the application port speaks TLS
+	Trusted []netip.Prefix  // proxies whose forwarding headers count
+	Nodes   func() []string // origins of nodes that pages connect to ("wss://m1.example:7443"), asked for every page; nil: none
 
 	MetricsToken string // opens /metrics to other peers than this machine; empty: none
 
@@ -49,12 +49,13 @@ type Config struct {
 	DrainMax    time.Duration // after which everything is closed; 8 s
 }
 
-// Deps are what the door leads to. All must be set.
+// Deps are what the door leads to. All but Coord must be set.
 type Deps struct {
 	API     *rest.API
 	Hub     *link.Hub
 	UI      http.Handler
-	Ready   func(context.Context) error // the store answers and takes writes
+	Ready   func(context.Context) error   // the store answers and takes writes
+	Coord   func() (state, reason string) // "ok" or "degraded": whether this node hears the others; nil: it has none
 	Metrics prometheus.Gatherer
 	Logger  *slog.Logger
 	Now     func() time.Time
@@ -254,7 +255,14 @@ func (s *Server) redirectOnly() http.Handler {
 }
 
 func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, map[string]any{"status": "ok", "links": s.d.Hub.Links(), "draining": s.draining.Load()})
+	body := map[string]any{"status": "ok", "links": s.d.Hub.Links(), "draining": s.draining.Load(), "coord": "ok"}
+	if s.d.Coord != nil {
+		state, reason := s.d.Coord()
+		if body["coord"] = state; reason != "" {
+			body["coord_reason"] = reason
+		}
+	}
+	writeJSON(w, http.StatusOK, body)
 }
 
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {

@@ -377,7 +377,7 @@ func TestMetrics(t *testing.T) {
 
 func TestPageHeaders(t *testing.T) {
 	t.Parallel()
-	w := setup(t, gateway.Config{Nodes: []string{"wss://m1.example"}})
+	w := setup(t, gateway.Config{Nodes: func() []string { return []string{"wss://m1.example"} }})
 	host := w.Addr().String()
 	csp := func(style string) string {
 		return "default-src 'self'; script-src 'self'; connect-src 'self' ws://" + host + " wss://m1.example; " +

@@ -105,6 +105,7 @@ type Ticket struct {
 	Attachment  ident.AttachmentID  `json:"attachment"`
 	Kind        AttachKind          `json:"kind"`
 	JoinGen     int64               `json:"join_gen"`
+	Node        string              `json:"node"` // media node on which the room stands
 	Fence       int64               `json:"fence"`
 }
 
@@ -123,6 +124,7 @@ type Handler interface {
 // Presence is what an engine reports about a member: which attachments are live, what they publish.
 type Presence struct {
 	Room        ident.RoomID
+	Fence       int64 // placement that it was seen under
 	Participant ident.ParticipantID
 	Live        []AttachKind // attachments whose connection is up
 	Lost        bool         // no attachment is left

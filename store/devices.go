@@ -257,7 +257,8 @@ func (t *tx) insertLink(d devices.Device, at int64) error {
 // end, and no late write of it counts.
 func (t *tx) fenceLink(d devices.Device, cause string, at int64) (epoch int64, err error) {
 	var was int64
-	if err := t.one(`SELECT epoch FROM device_link WHERE device_id = $1`+t.forUpdate(), []any{d.ID}, &was); err != nil {
+	var node string
+	if err := t.one(`SELECT epoch, node FROM device_link WHERE device_id = $1`+t.forUpdate(), []any{d.ID}, &was, &node); err != nil {
 		return 0, err
 	}
 	n, err := t.exec(`UPDATE device_link SET epoch = epoch + 1, admit = $3, key_sha256 = $4, unit_id = $5, cause = $6, node = '',
@@ -266,7 +267,14 @@ func (t *tx) fenceLink(d devices.Device, cause string, at int64) (epoch int64, e
 	if err == nil && n == 0 {
 		err = fault.New(fault.Conflict, "device.changed")
 	}
-	return was + 1, err
+	if err != nil {
+		return 0, err
+	}
+	why := d.Life
+	if why == devices.Active { // another key took its place: whoever still holds the former one wipes it
+		why = devices.Retired
+	}
+	return was + 1, t.kick(node, d.ID, was+1, why, at)
 }
 
 // SetLife implements devices.FleetStore.
@@ -302,6 +310,9 @@ func (s *Store) SetLife(ctx context.Context, c devices.LifeChange) (devices.Enro
 			}
 		}
 		if c.To != devices.Active {
+			if err := t.dropCommands(c.ID, c.To == devices.Retired, c.Scope.Actor, c.At); err != nil {
+				return err
+			}
 			if _, err := t.closeVisit(c.ID, "", "device", c.Scope.Actor, c.At); err != nil {
 				return err
 			}

@@ -336,7 +336,7 @@ func (h *house) live(id ident.SessionID, role media.Role, kinds ...media.AttachK
 	spec := h.engine.spec(id)
 	for _, m := range spec.Members {
 		if m.Role == role {
-			h.rooms.Watch(media.Presence{Room: spec.Room, Participant: m.ID, Live: kinds, Lost: len(kinds) == 0})
+			h.rooms.Watch(media.Presence{Room: spec.Room, Fence: spec.Fence, Participant: m.ID, Live: kinds, Lost: len(kinds) == 0})
 		}
 	}
 	h.ok(h.rooms.Step(h.ctx()))

@@ -72,23 +72,29 @@ func (s *Store) ConnectLinks(ctx context.Context, n devices.NodeID, batch []devi
 			state = 'connected', suspect_until_at = 0, seen_at = v.column6, boot_id = v.column3, app_ver = v.column4, engine = v.column5
 		FROM ` + list + ` AS v
 		WHERE device_link.device_id = v.column1 AND device_link.key_sha256 = v.column2 AND device_link.admit
-		RETURNING device_link.device_id, device_link.epoch, device_link.unit_id, device_link.prev_node`
+		RETURNING device_link.device_id, device_link.epoch, device_link.unit_id, device_link.prev_node,
+			device_link.down_tail, device_link.down_acked, device_link.down_sent`
 	var in map[ident.DeviceID]devices.Admission
 	err := s.write(ctx, func(t *tx) error {
 		in = make(map[ident.DeviceID]devices.Admission, len(batch))
+		down := make(map[ident.DeviceID]devices.StreamsAt, len(batch))
 		err := t.all(query, args, func(r rows) error {
 			var (
 				id ident.DeviceID
 				a  devices.Admission
+				d  devices.StreamsAt
 			)
-			err := r.Scan(&id, &a.Epoch, &a.Unit, &a.PrevNode)
-			in[id] = a
+			err := r.Scan(&id, &a.Epoch, &a.Unit, &a.PrevNode, &d.DownTail, &d.DownAcked, &d.DownSent)
+			in[id], down[id] = a, d
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		return t.resume(batch, in)
+		if err := t.moved(n, in, micros(s.now())); err != nil {
+			return err
+		}
+		return t.resume(batch, in, down)
 	})
 	if err != nil {
 		return nil, err

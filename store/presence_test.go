@@ -38,16 +38,12 @@ type node struct {
 
 func (f *fleet) node(t *testing.T, name string) *node {
 	t.Helper()
-	inc, ok, err := f.store.AcquireLease(t.Context(), "node/"+name, name, 4*time.Second, f.clock.Now())
+	inc, others, err := f.store.StartNode(t.Context(), name, "folder of "+name, 4*time.Second, f.clock.Now())
 	must(t, err)
-	if !ok {
-		// the same name with the same data directory takes its own lease over
-		list, err := f.store.TakeOverLeases(t.Context(), name, f.clock.Now())
-		must(t, err)
-		i := slices.IndexFunc(list, func(l store.Lease) bool { return l.Name == "node/"+name })
-		inc = list[i].Epoch
-	}
 	n := &node{id: devices.NodeID{Name: name, Inc: inc}, held: leases{}}
+	for _, l := range others {
+		n.held[l.Name] = l.Epoch
+	}
 	n.Presence = devices.NewPresence(devices.PresenceConfig{}, devices.PresenceDeps{
 		Store: f.store, Leases: n.held, Nudges: f.coord, Node: n.id, Now: f.clock.Now, Logger: slog.New(slog.DiscardHandler),
 	})

@@ -61,14 +61,18 @@ type conn struct {
 	epoch    int64
 	room     *roomLine
 	up       upLine
+	down     downLine
 
 	out      outbox
-	heard    atomic.Int64 // Unix ns of the last inbound frame
-	told     atomic.Int64 // Unix ns up to which presence knows of it
-	writing  atomic.Int64 // Unix ns of the start of the write in flight, 0 when none is
-	pingAt   atomic.Int64 // Unix ns of the next server ping
-	renewAt  atomic.Int64 // Unix ns at which the access token is renewed, 0: never
-	rtt      atomic.Int64 // µs
+	heard    atomic.Int64  // Unix ns of the last inbound frame
+	told     atomic.Int64  // Unix ns up to which presence knows of it
+	writing  atomic.Int64  // Unix ns of the start of the write in flight, 0 when none is
+	pingAt   atomic.Int64  // Unix ns of the next server ping
+	renewAt  atomic.Int64  // Unix ns at which the access token is renewed, 0: never
+	rtt      atomic.Int64  // µs
+	synced   atomic.Uint64 // digest of the last sync
+	open     atomic.Bool   // the last sync named something
+	degraded atomic.Bool   // as the link was told
 	welcomed atomic.Bool
 	replaced atomic.Bool  // a newer link took the address
 	leaving  atomic.Value // string: cause announced by going_away

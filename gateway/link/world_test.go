@@ -214,7 +214,7 @@ func (b *backend) Connect(_ context.Context, batch []link.ConnectRequest) []link
 		if q.Resume != nil {
 			at, known := b.streams[q.Device]
 			res, write, _ := devices.PlanResume(at, known, *q.Resume, ident.New[string]())
-			if write {
+			if write || res.DownAcked != at.DownAcked || res.DownSent != at.DownSent {
 				b.streams[q.Device] = res.StreamsAt
 			}
 			out[i].Streams = &res

@@ -98,7 +98,7 @@ func newLine(t *testing.T) *line {
 		rest.Tickets{Requests: asked},
 		rest.Captures{Captures: captures, Tokens: h.tokens, CSRF: door.CSRF, PublicURL: "https://heyi.test", Now: time.Now},
 		rest.Desk{Requests: asked},
-		rest.Sessions{Requests: asked, Rooms: rooms, Records: &session.Records{Store: h.store, Nudges: c, Now: time.Now}, Tokens: h.tokens, RTCURL: "/ws/rtc", Now: time.Now},
+		rest.Sessions{Requests: asked, Rooms: rooms, Records: &session.Records{Store: h.store, Nudges: c, Now: time.Now}, Tokens: h.tokens, RTCPath: "/ws/rtc", Now: time.Now},
 		rest.ConsoleQueue{Views: views},
 		rest.Disputes{Dockets: l.dockets},
 		rest.Party{Dockets: l.dockets},

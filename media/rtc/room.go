@@ -337,7 +337,7 @@ func (r *room) tell() {
 		live := r.liveKinds(p.id)
 		if !slices.Equal(live, p.told) {
 			p.told = live
-			r.e.report(media.Presence{Room: r.id, Participant: p.id, Live: live, Lost: len(live) == 0})
+			r.e.report(media.Presence{Room: r.id, Fence: r.spec.Fence, Participant: p.id, Live: live, Lost: len(live) == 0})
 		}
 	}
 }

@@ -10,9 +10,9 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"heyi/cases"
@@ -25,6 +25,7 @@ import (
 	"heyi/internal/lifecycle"
 	kioskui "heyi/kiosk-ui"
 	"heyi/media"
+	"heyi/media/nodes"
 	"heyi/media/rtc"
 	"heyi/mediation/flow"
 	"heyi/mediation/handoff"
@@ -51,7 +52,7 @@ func Run(ctx context.Context, cfg configs.Config, out io.Writer) error {
 		return err
 	}
 	defer p.close()
-	n := &node{parts: p, metrics: prometheus.NewRegistry()}
+	n := &node{parts: p}
 	err = n.build(ctx)
 	if err == nil {
 		err = n.announce(ctx, out)
@@ -82,9 +83,12 @@ type node struct {
 	local  string // address of the pages on this machine
 	public string // address that stands in links and QR codes
 
+	self     devices.NodeID
 	leases   *leases
+	nodes    *nodes.Directory
 	presence *devices.Presence
 	streams  *devices.Streams
+	commands *devices.Commands
 	registry *devices.Registry
 	tokens   *auth.Tokens
 	auth     *auth.Authenticator
@@ -99,8 +103,8 @@ type node struct {
 	flow     *flow.Flow
 	views    *flow.Views
 	hub      *link.Hub
-	metrics  *prometheus.Registry
 	tz       *time.Location
+	deaf     atomic.Bool // other nodes live that this one cannot hear
 }
 
 // build makes the parts in the order in which they start.
@@ -113,12 +117,24 @@ func (n *node) build(ctx context.Context) (err error) {
 	if n.local, n.public, err = addresses(n.cfg.HTTP); err != nil {
 		return err
 	}
-	l, incarnation, others, err := newLeases(ctx, n.store, n.cfg.Node.Name, time.Now, n.logger, devices.SweeperLease)
+	holder, err := folderID(n.cfg.Data)
+	if err != nil {
+		return err
+	}
+	caseStore := slices.Contains(n.cfg.Roles, configs.RoleCases)
+	wanted := []string{devices.SweeperLease}
+	if !caseStore {
+		wanted = append(wanted, nodes.Lease(n.cfg.Node.Name))
+	}
+	l, incarnation, others, err := newLeases(ctx, n.store, n.cfg, holder, time.Now, n.logger, wanted...)
 	if err != nil {
 		return err
 	}
 	n.leases = l
-	if slices.Contains(n.cfg.Roles, configs.RoleCases) {
+	if n.carry != nil {
+		n.group.Add("coordination", n.carry) // first: it stops last, and the others' last words still travel
+	}
+	if caseStore {
 		return n.casesOnly(ctx, incarnation)
 	}
 	if err := n.identity(ctx, incarnation); err != nil {
@@ -146,12 +162,15 @@ func (n *node) identity(ctx context.Context, incarnation int64) error {
 		reg.DemoUnit, reg.DemoName = u.ID, "演示电视"
 	}
 	n.registry = devices.NewRegistry(reg, devices.Deps{
-		Claims: n.store, Fleet: n.store, CA: n.keys, Limiter: n.coord, Nudges: n.coord, Now: time.Now, Logger: n.logger,
+		Claims: n.store, Fleet: n.store, CA: n.keys, Limiter: n.loose, Nudges: n.coord, Now: time.Now, Logger: n.logger,
 	})
-	self := devices.NodeID{Name: n.cfg.Node.Name, Inc: incarnation}
-	n.streams = devices.NewStreams(devices.StreamsDeps{Store: n.store, Node: self, Kept: c.EventsKept, Logger: n.logger})
+	n.self = devices.NodeID{Name: n.cfg.Node.Name, Inc: incarnation}
+	n.streams = devices.NewStreams(devices.StreamsDeps{Store: n.store, Node: n.self, Kept: c.EventsKept, Logger: n.logger})
+	n.commands = devices.NewCommands(devices.CommandsConfig{
+		Open: c.CommandsOpen, Kept: c.CommandsKept, Silent: c.CommandSilent, FilesKept: c.FilesKept, FileMax: c.FileMax, Sweep: c.Sweep,
+	}, devices.CommandsDeps{Store: n.store, Leases: n.leases, Nudges: n.coord, Node: n.self, Now: time.Now, Logger: n.logger})
 	n.presence = devices.NewPresence(devices.PresenceConfig{Grace: c.Grace, Sweep: c.Sweep}, devices.PresenceDeps{
-		Store: n.store, Leases: n.leases, Nudges: n.coord, Node: self,
+		Store: n.store, Leases: n.leases, Nudges: n.coord, Node: n.self,
 		Live: func() []devices.Sighting { return link.Sightings(n.hub.Seen()) }, Now: time.Now, Logger: n.logger,
 	})
 	n.tokens = auth.NewTokens(n.keys, n.store)
@@ -160,7 +179,7 @@ func (n *node) identity(ctx context.Context, incarnation int64) error {
 		Keys: n.keys, Tokens: n.tokens, Epochs: n.store, Signins: n.people, Grants: n.store, Links: n.links, CSRFKey: subkey(secret, "csrf"), Now: time.Now,
 	})
 	n.captures = session.NewCaptures(session.CapturesDeps{
-		Store: n.store, Limiter: n.coord, Nudges: n.coord, Key: subkey(secret, "captures"), Now: time.Now, Life: n.cfg.Room.Capture,
+		Store: n.store, Limiter: n.coord, Loose: n.loose, Nudges: n.coord, Key: subkey(secret, "captures"), Now: time.Now, Life: n.cfg.Room.Capture,
 		Wake: func() { n.rooms.Wake() },
 	})
 	return n.presence.Restart(ctx) //nolint:wrapcheck // names itself
@@ -186,12 +205,15 @@ func (n *node) mediation(ctx context.Context, leases map[string]int64) error {
 		return fmt.Errorf("media: %w", err)
 	}
 	n.engine = engine
+	if err := n.directory(ctx); err != nil {
+		return err
+	}
 	name := n.cfg.Node.Name
 	n.rooms = session.NewExecutor(session.ExecutorDeps{
-		Store: n.store, Engine: engine, Nudges: n.coord, Node: name, Limits: limits, Now: time.Now, Logger: n.logger, Sweep: n.cfg.Media.SpecSweep,
+		Store: n.store, Engine: engine, Nudges: n.coord, Node: name, Hosts: n.nodes, Limits: limits, Now: time.Now, Logger: n.logger, Sweep: n.cfg.Media.SpecSweep,
 	})
 	n.desk = queue.NewDesk(queue.Deps{Store: n.store, Nudges: n.coord, Node: name, Now: time.Now, Limits: lines, TZ: n.tz})
-	n.flow = flow.New(flow.Deps{Store: n.store, Rooms: n.rooms, Nudges: n.coord, Node: name, Queue: lines, Session: limits, Logger: n.logger})
+	n.flow = flow.New(flow.Deps{Store: n.store, Rooms: n.rooms, Nudges: n.coord, Node: name, Place: n.nodes.Place, Queue: lines, Session: limits, Logger: n.logger})
 	board := queue.NewBoard(queue.BoardDeps{Store: n.store, Now: time.Now})
 	n.views = &flow.Views{Store: n.store, Service: board, Now: time.Now, TZ: n.tz, Lease: q.OfferLease}
 	matcher := queue.NewMatcher(queue.MatcherDeps{
@@ -207,8 +229,10 @@ func (n *node) mediation(ctx context.Context, leases map[string]int64) error {
 	n.group.Add("keys", n.keys.Run)
 	n.group.Add("leases", n.leases.Run)
 	n.group.Add("media", engine.Run)
+	n.group.Add("nodes", n.nodes.Run)
 	n.group.Add("rooms", n.rooms.Run)
 	n.group.Add("presence", n.presence.Run)
+	n.group.Add("commands", n.commands.Run)
 	n.group.Add("matcher", matcher.Run)
 	n.group.Add("timers", sweeper.Run)
 	n.group.Add("finisher", (&flow.Finisher{Dockets: n.dockets}).Run)
@@ -229,10 +253,11 @@ func (n *node) mediation(ctx context.Context, leases map[string]int64) error {
 // front makes the doors: links, REST, screens, one port.
 func (n *node) front(ctx context.Context) error {
 	n.hub = link.New(n.linkConfig(), link.Deps{
-		Verifier: link.NewVerifier(n.auth, n.tokens), Presence: link.NewPresence(n.presence), Streams: n.streams, Rooms: n.engine, Nudges: n.coord,
-		Sync: n.sync, Views: n.liveView, Watch: n.seatWatch, Cloned: n.cloned, Metrics: n.metrics, Logger: n.logger, Now: time.Now,
+		Verifier: link.NewVerifier(n.auth, n.tokens), Presence: link.NewPresence(n.presence), Streams: n.streams, Down: n.commands, Rooms: n.rooms, RoomPages: n.pageOf, Nudges: n.coord,
+		Facts: n.facts(n.self), Sync: n.sync, Views: n.liveView, Watch: n.seatWatch, Cloned: n.cloned, Metrics: n.metrics, Logger: n.logger, Now: time.Now,
 	})
 	link.Topics{Requests: n.requests(), Dockets: n.dockets}.Register(n.hub)
+	n.group.Add("audit", n.audit)
 	return n.open(ctx, n.areas())
 }
 
@@ -248,13 +273,14 @@ func (n *node) open(ctx context.Context, areas []rest.Area) error {
 		tls.Dir = n.cfg.Data
 	}
 	server, err := gateway.New(ctx, gateway.Config{
-		Listen: c.Listen, Plain: c.PlainListen, TLS: tls, Trusted: n.trusted(), MetricsToken: c.MetricsToken, DrainMax: c.DrainTimeout,
-	}, gateway.Deps{API: api, Hub: n.hub, UI: kioskui.Handler(), Ready: n.store.Ping, Metrics: n.metrics, Logger: n.logger, Now: time.Now})
+		Listen: c.Listen, Plain: c.PlainListen, TLS: tls, Trusted: n.trusted(), Nodes: n.sockets, MetricsToken: c.MetricsToken, DrainMax: c.DrainTimeout,
+	}, gateway.Deps{API: api, Hub: n.hub, UI: kioskui.Handler(), Ready: n.store.Ping, Coord: n.coordState, Metrics: n.metrics, Logger: n.logger, Now: time.Now})
 	if err != nil {
 		return fmt.Errorf("front door: %w", err)
 	}
 	n.group.Add("texts", n.textSender().Run)
 	n.group.Add("memory", n.memory)
+	n.group.Add("load", n.load)
 	n.group.Add("front door", server.Run)
 	return nil
 }

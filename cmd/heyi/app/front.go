@@ -128,7 +128,7 @@ func (n *node) linkConfig() link.Config {
 		AuthTimeout: c.AuthTimeout, MaxFrame: c.Frame, PerS: c.Rate, Burst: c.Burst, SendBuffer: c.SendBuffer, WriteTimeout: c.WriteTimeout,
 		ReadTimeout: c.DeadAfter, PingEvery: c.Ping, PendingMax: c.PendingMax, NodePerS: c.ConnectRate, AddrPerS: c.AddressRate, AddrBurst: c.AddressBurst,
 		BatchWait: c.EpochInterval, BatchMax: c.EpochBatch, WantWithin: c.WantWithin,
-		AuthFails: c.AuthFails, AuthBlock: c.AuthBlock,
+		AuthFails: c.AuthFails, AuthBlock: c.AuthBlock, Sweep: n.cfg.Coord.Sweep, AckTimeout: c.AckTimeout, DownSweep: c.DownSweep,
 	}
 }
 
@@ -174,6 +174,7 @@ func (n *node) areas() []rest.Area {
 		n.staffArea(),
 		rest.Claims{Registry: n.registry, Tree: n.tree, PublicURL: n.public, Now: now},
 		n.deviceArea(),
+		rest.Commands{Commands: n.commands},
 		rest.Console{Registry: n.registry, Figures: n.figures, Now: now},
 		rest.ConsoleQueue{Views: n.views},
 		rest.Situation{Views: n.views},
@@ -182,7 +183,7 @@ func (n *node) areas() []rest.Area {
 		rest.Captures{Captures: n.captures, Tokens: n.tokens, CSRF: n.auth.CSRF, PublicURL: n.public, Now: now},
 		rest.Desk{Requests: n.requests()},
 		rest.Sessions{
-			Requests: n.requests(), Rooms: n.rooms, Records: &session.Records{Store: n.store, Nudges: n.coord, Now: now}, Tokens: n.tokens, RTCURL: "/ws/rtc", Now: now,
+			Requests: n.requests(), Rooms: n.rooms, Records: &session.Records{Store: n.store, Nudges: n.coord, Now: now}, Tokens: n.tokens, RTCPath: "/ws/rtc", Now: now,
 		},
 	}...)
 }
