@@ -16,6 +16,7 @@ import (
 	"github.com/pion/logging"
 	"github.com/pion/webrtc/v3"
 
+	"heyi/cmd/fleetsim/sim"
 	"heyi/gateway/wire"
 	"heyi/internal/ident"
 	"heyi/media"
@@ -195,7 +196,7 @@ func (s *bareSFU) line(w http.ResponseWriter, r *http.Request) {
 	}
 	stop := context.AfterFunc(s.ctx, func() { _ = ws.Close() }) //nolint:contextcheck // a line outlives its request
 	defer stop()
-	m := &bareMember{s: s, t: t, p: peer{ws: ws}}
+	m := &bareMember{s: s, t: t, p: sim.Peer{WS: ws}}
 	_ = m.serve() // the line's end is the member's end
 	_ = ws.Close()
 	for _, pc := range []*webrtc.PeerConnection{m.pub, m.sub} {
@@ -208,13 +209,13 @@ func (s *bareSFU) line(w http.ResponseWriter, r *http.Request) {
 type bareMember struct {
 	s        *bareSFU
 	t        media.Ticket
-	p        peer // its line
+	p        sim.Peer // its line
 	pub, sub *webrtc.PeerConnection
 }
 
 func (m *bareMember) serve() error {
 	for {
-		_, raw, err := m.p.ws.ReadMessage()
+		_, raw, err := m.p.WS.ReadMessage()
 		if err != nil {
 			return fmt.Errorf("line: %w", err)
 		}
@@ -307,5 +308,5 @@ func (m *bareMember) settle(pc *webrtc.PeerConnection, desc webrtc.SessionDescri
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	<-gathered
-	return m.p.send(t, wire.RTCSDPBody{PC: name, Gen: gen, SDP: pc.LocalDescription().SDP})
+	return m.p.Send(t, wire.RTCSDPBody{PC: name, Gen: gen, SDP: pc.LocalDescription().SDP})
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"heyi/cmd/fleetsim/sim"
 	"heyi/gateway/wire"
 )
 
@@ -68,24 +69,24 @@ func benchOwnLinks(ctx context.Context, c benchConfig, f *figures, logger *slog.
 		return err
 	}
 	defer func() { err = errors.Join(err, srv.stop()) }()
-	demo, err := waitDemo(ctx, srv.demo)
+	demo, err := sim.WaitDemo(ctx, srv.demo)
 	if err != nil {
 		return fmt.Errorf("the server did not start again: %w", err)
 	}
 	b := linkBench{pid: srv.cmd.Process.Pid, n: c.Links, prefix: "", f: f}
-	b.open = func(ctx context.Context, i int) (*simLink, error) { return fleet[i].connect(ctx, demo.URL, "boot") }
-	b.tell = func(l *simLink) error {
-		return l.send(wire.Telemetry, 0, wire.TelemetryBody{CPU: .2, MemPct: 40, RTTMS: 30})
+	b.open = func(ctx context.Context, i int) (*sim.Link, error) { return fleet[i].Connect(ctx, demo.URL, "boot") }
+	b.tell = func(l *sim.Link) error {
+		return l.Send(wire.Telemetry, 0, wire.TelemetryBody{CPU: .2, MemPct: 40, RTTMS: 30})
 	}
-	b.ask = func(l *simLink) error {
-		if err := l.send(wire.Ping, l.sent, struct{}{}); err != nil {
+	b.ask = func(l *sim.Link) error {
+		if err := l.Send(wire.Ping, l.Sent, struct{}{}); err != nil {
 			return err
 		}
-		return l.await(wire.Pong)
+		return await(l, wire.Pong)
 	}
 	// what a node says to all at once: it goes away (device-protocol, going_away)
 	b.shout = func(context.Context) error { return srv.cmd.Process.Signal(syscall.SIGTERM) }
-	b.heard = func(l *simLink) error { return l.await(wire.GoingAway) }
+	b.heard = func(l *sim.Link) error { return await(l, wire.GoingAway) }
 	return b.run(ctx)
 }
 
@@ -97,20 +98,22 @@ func benchBareLinks(ctx context.Context, c benchConfig, f *figures) error {
 	}
 	defer stopChild(cmd)
 	msg := []byte(`{"v":1,"t":"telemetry","b":{"cpu":0.2,"mem_pct":40,"rtt_ms":30}}`)
-	echo := func(l *simLink) error {
-		if err := l.ws.WriteMessage(websocket.TextMessage, msg); err != nil {
+	echo := func(l *sim.Link) error {
+		if err := l.WS.WriteMessage(websocket.TextMessage, msg); err != nil {
 			return fmt.Errorf("echo: %w", err)
 		}
-		if _, _, err := l.ws.ReadMessage(); err != nil {
+		if _, _, err := l.WS.ReadMessage(); err != nil {
 			return fmt.Errorf("echo: %w", err)
 		}
 		return nil
 	}
 	b := linkBench{pid: cmd.Process.Pid, n: c.Links, prefix: "link_bare_", f: f, tell: echo, ask: echo}
-	b.open = func(ctx context.Context, i int) (*simLink, error) { return dialLink(ctx, "http://"+addr, benchAddr(i)) }
+	b.open = func(ctx context.Context, i int) (*sim.Link, error) {
+		return sim.DialLink(ctx, "http://"+addr, benchAddr(i))
+	}
 	b.shout = func(ctx context.Context) error { return bareShout(ctx, addr) }
-	b.heard = func(l *simLink) error {
-		if _, _, err := l.ws.ReadMessage(); err != nil {
+	b.heard = func(l *sim.Link) error {
+		if _, _, err := l.WS.ReadMessage(); err != nil {
 			return fmt.Errorf("broadcast: %w", err)
 		}
 		return nil
@@ -119,27 +122,27 @@ func benchBareLinks(ctx context.Context, c benchConfig, f *figures) error {
 }
 
 // enrolBench gives n devices their identity in a first run of the server.
-func enrolBench(ctx context.Context, srv *server, n int) (fleet []*simDevice, err error) {
+func enrolBench(ctx context.Context, srv *server, n int) (fleet []*sim.Device, err error) {
 	if err := srv.start(ctx, false); err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, srv.stop()) }()
-	demo, err := waitDemo(ctx, srv.demo)
+	demo, err := sim.WaitDemo(ctx, srv.demo)
 	if err != nil {
 		return nil, fmt.Errorf("the server did not start: %w", err)
 	}
-	op, err := signIn(ctx, demo, "operator", "")
+	op, err := sim.SignIn(ctx, demo, "operator", "")
 	if err != nil {
 		return nil, err
 	}
 	return benchFleet(ctx, op, n)
 }
 
-func benchFleet(ctx context.Context, op *staffClient, n int) ([]*simDevice, error) {
+func benchFleet(ctx context.Context, op *sim.Client, n int) ([]*sim.Device, error) {
 	var units struct {
 		Units []unitRow `json:"units"`
 	}
-	if err := op.call(ctx, http.MethodGet, "/api/v1/units", nil, &units); err != nil {
+	if err := op.Call(ctx, http.MethodGet, "/api/v1/units", nil, &units); err != nil {
 		return nil, err
 	}
 	codes := enrolUnits(units.Units)
@@ -149,7 +152,7 @@ func benchFleet(ctx context.Context, op *staffClient, n int) ([]*simDevice, erro
 		return nil, err
 	}
 	for i, d := range fleet {
-		d.src = benchAddr(i)
+		d.Src = benchAddr(i)
 	}
 	return fleet, importDevices(ctx, op, fleet)
 }
@@ -163,17 +166,17 @@ type linkBench struct {
 	n      int
 	prefix string // of the names of the figures
 	f      *figures
-	open   func(ctx context.Context, i int) (*simLink, error)
-	tell   func(l *simLink) error          // one message
-	ask    func(l *simLink) error          // one round trip
+	open   func(ctx context.Context, i int) (*sim.Link, error)
+	tell   func(l *sim.Link) error         // one message
+	ask    func(l *sim.Link) error         // one round trip
 	shout  func(ctx context.Context) error // lets the server say something to every link
-	heard  func(l *simLink) error          // waits until a link has heard it
+	heard  func(l *sim.Link) error         // waits until a link has heard it
 
-	links []*simLink
+	links []*sim.Link
 }
 
 func (b *linkBench) run(ctx context.Context) error {
-	if !pause(ctx, 2*time.Second) { // the server's own start is over
+	if !sim.Pause(ctx, 2*time.Second) { // the server's own start is over
 		return ctx.Err()
 	}
 	if err := b.f.load(b.name("link_load_1m")); err != nil {
@@ -183,13 +186,13 @@ func (b *linkBench) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.links = make([]*simLink, b.n)
+	b.links = make([]*sim.Link, b.n)
 	defer b.close()
 	if err := b.connects(ctx); err != nil {
 		return err
 	}
 	b.f.put(b.name("links"), float64(b.n), "links")
-	if !pause(ctx, linkCalm) {
+	if !sim.Pause(ctx, linkCalm) {
 		return ctx.Err()
 	}
 	if err := b.memory("link_memory_idle", before); err != nil {
@@ -238,7 +241,7 @@ func (b *linkBench) broadcast(ctx context.Context) error {
 	for i, l := range b.links {
 		wg.Go(func() { errs[i], at[i] = b.heard(l), time.Now() })
 	}
-	if !pause(ctx, readersSettle) {
+	if !sim.Pause(ctx, readersSettle) {
 		b.close()
 		wg.Wait()
 		return ctx.Err()
@@ -333,7 +336,7 @@ func (b *linkBench) connect(ctx context.Context, from, to int) error {
 func (b *linkBench) close() {
 	for _, l := range b.links {
 		if l != nil {
-			_ = l.ws.Close()
+			_ = l.WS.Close()
 		}
 	}
 }
@@ -347,7 +350,7 @@ func (b *linkBench) traffic(ctx context.Context) error {
 		return err
 	}
 	var rtt []float64
-	err := b.round(ctx, pingPerSecond, func(l *simLink) error {
+	err := b.round(ctx, pingPerSecond, func(l *sim.Link) error {
 		start := time.Now()
 		err := b.ask(l)
 		rtt = append(rtt, float64(time.Since(start).Microseconds())/1000)
@@ -362,7 +365,7 @@ func (b *linkBench) traffic(ctx context.Context) error {
 }
 
 // round does something with every link, in small groups at the given pace.
-func (b *linkBench) round(ctx context.Context, perSecond int, do func(l *simLink) error) error {
+func (b *linkBench) round(ctx context.Context, perSecond int, do func(l *sim.Link) error) error {
 	const group = 20
 	tick := time.NewTicker(time.Second * group / time.Duration(perSecond))
 	defer tick.Stop()
@@ -382,9 +385,9 @@ func (b *linkBench) round(ctx context.Context, perSecond int, do func(l *simLink
 }
 
 // await reads frames until one of a type comes; the caller is the link's only reader.
-func (l *simLink) await(t wire.Type) error {
+func await(l *sim.Link, t wire.Type) error {
 	for {
-		_, raw, err := l.ws.ReadMessage()
+		_, raw, err := l.WS.ReadMessage()
 		if err != nil {
 			return fmt.Errorf("waiting for %s: %w", t, err)
 		}

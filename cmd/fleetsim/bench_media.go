@@ -16,6 +16,7 @@ import (
 	"github.com/gorilla/websocket"
 	"github.com/pion/webrtc/v3"
 
+	"heyi/cmd/fleetsim/sim"
 	"heyi/internal/ident"
 	"heyi/media"
 )
@@ -23,7 +24,7 @@ import (
 // benchRoom is one room of three in the engine process.
 type benchRoom struct {
 	spec  media.RoomSpec
-	peers []*peer
+	peers []*sim.Peer
 }
 
 // Windows of the media bench: Heyi and the yardstick take turns, so that both see the same machine.
@@ -91,7 +92,7 @@ type mediaBench struct {
 	pid    int
 	before float64 // resident bytes before the first room
 	rooms  []*benchRoom
-	late   []*peer // templates that hold an API
+	late   []*sim.Peer // templates that hold an API
 	wg     sync.WaitGroup
 	talk   atomic.Bool // publishers send
 	count  atomic.Bool // delays are kept
@@ -124,7 +125,7 @@ func (b *mediaBench) start(ctx context.Context, rooms int) (end func(), err erro
 			err = b.addRoom(ctx)
 		}
 	}
-	if err == nil && !pause(ctx, 3*time.Second) {
+	if err == nil && !sim.Pause(ctx, 3*time.Second) {
 		err = ctx.Err()
 	}
 	if err != nil {
@@ -134,14 +135,14 @@ func (b *mediaBench) start(ctx context.Context, rooms int) (end func(), err erro
 	return end, nil
 }
 
-func newPeerAPIs(n int) ([]*peer, error) {
-	var list []*peer
+func newPeerAPIs(n int) ([]*sim.Peer, error) {
+	var list []*sim.Peer
 	for range n {
-		api, err := newPeerAPI()
+		api, err := sim.NewPeerAPI()
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, &peer{api: api})
+		list = append(list, &sim.Peer{API: api})
 	}
 	return list, nil
 }
@@ -202,7 +203,7 @@ func (b *mediaBench) apply(ctx context.Context, spec media.RoomSpec) error {
 }
 
 // join opens the media line of member i and runs it in its own goroutine.
-func (b *mediaBench) join(ctx context.Context, r *benchRoom, i int, src source) (*peer, error) {
+func (b *mediaBench) join(ctx context.Context, r *benchRoom, i int, src sim.Source) (*sim.Peer, error) {
 	m := r.spec.Members[i]
 	t := media.Ticket{Room: r.spec.Room, Participant: m.ID, Attachment: m.Attach[0].ID, Kind: media.AttachFull, JoinGen: m.Attach[0].JoinGen, Fence: r.spec.Fence}
 	raw, err := json.Marshal(t)
@@ -214,27 +215,27 @@ func (b *mediaBench) join(ctx context.Context, r *benchRoom, i int, src source) 
 		return nil, fmt.Errorf("media line: %w", err)
 	}
 	_ = res.Body.Close()
-	p := &peer{ws: ws, api: b.late[i%len(b.late)].api, src: src, delay: b.note}
-	if err := p.start(ctx, "full"); err != nil {
+	p := &sim.Peer{WS: ws, API: b.late[i%len(b.late)].API, Src: src, Delay: b.note}
+	if err := p.Start(ctx, "full"); err != nil {
 		return nil, err
 	}
 	b.wg.Go(func() {
 		stop := context.AfterFunc(ctx, func() { _ = ws.Close() })
 		defer stop()
-		_ = p.run()
+		_ = p.Run()
 	})
 	return p, nil
 }
 
 // source sends while it is this bench's turn.
 func (b *mediaBench) source(ctx context.Context, mic, cam *webrtc.TrackLocalStaticRTP, wantKey *atomic.Bool) {
-	synthetic(ctx, mic, cam, wantKey, &b.talk)
+	sim.Synthetic(ctx, mic, cam, wantKey, &b.talk)
 }
 
 func (b *mediaBench) received() (n int64) {
 	for _, r := range b.rooms {
 		for _, p := range r.peers {
-			n += p.packets.Load()
+			n += p.Packets.Load()
 		}
 	}
 	return n
@@ -244,7 +245,7 @@ func (b *mediaBench) received() (n int64) {
 func (b *mediaBench) window(ctx context.Context) error {
 	b.talk.Store(true)
 	defer b.talk.Store(false)
-	if !pause(ctx, mediaSettle) {
+	if !sim.Pause(ctx, mediaSettle) {
 		return ctx.Err()
 	}
 	b.count.Store(true)
@@ -254,7 +255,7 @@ func (b *mediaBench) window(ctx context.Context) error {
 		return err
 	}
 	n0, start := b.received(), time.Now()
-	if !pause(ctx, mediaWindow) {
+	if !sim.Pause(ctx, mediaWindow) {
 		return ctx.Err()
 	}
 	c1, err := cpu(b.pid)
@@ -294,19 +295,19 @@ func (b *mediaBench) put(f *figures) error {
 func (b *mediaBench) lateJoiner(ctx context.Context, f *figures) error {
 	b.talk.Store(true)
 	defer b.talk.Store(false)
-	if !pause(ctx, mediaSettle) {
+	if !sim.Pause(ctx, mediaSettle) {
 		return ctx.Err()
 	}
 	var took []float64
 	for range 2 {
 		for _, r := range b.rooms {
-			_ = r.peers[2].ws.Close()
+			_ = r.peers[2].WS.Close()
 			r.spec.Epoch++
 			r.spec.Members[2].Attach[0].JoinGen++
 			if err := b.apply(ctx, r.spec); err != nil {
 				return err
 			}
-			if !pause(ctx, 300*time.Millisecond) {
+			if !sim.Pause(ctx, 300*time.Millisecond) {
 				return ctx.Err()
 			}
 			start := time.Now()
@@ -315,7 +316,7 @@ func (b *mediaBench) lateJoiner(ctx context.Context, f *figures) error {
 				return err
 			}
 			select {
-			case <-p.firstVideo:
+			case <-p.FirstVideo:
 				took = append(took, float64(time.Since(start).Microseconds())/1000)
 			case <-time.After(10 * time.Second):
 				return errors.New("a late joiner saw no video within 10 s")

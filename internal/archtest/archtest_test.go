@@ -33,13 +33,13 @@ var level = map[string]int{
 
 	"store": 4, "gateway/link": 4, "gateway/rest": 4, "gateway/bridge": 4,
 
-	"cmd/fleetsim/clip": 0, "gateway": 5, "cmd/heyi/app": 6, "cmd/heyi": 7, "cmd/fleetsim": 7,
+	"cmd/fleetsim/clip": 0, "gateway": 5, "cmd/fleetsim/sim": 6, "cmd/heyi/app": 6, "cmd/heyi": 7, "cmd/fleetsim": 7,
 }
 
 // helpers are packages that only tests import; they stand beside what they help.
 //
 //nolint:gochecknoglobals // part of the table
-var helpers = []string{"internal/archtest", "internal/coord/coordtest", "internal/coord/redistest", "mediation/agreement/pdf/pdftest", "store/storetest", "store/storetest/hold", "store/storetest/pg", "test"}
+var helpers = []string{"internal/archtest", "internal/coord/coordtest", "internal/coord/redistest", "mediation/agreement/pdf/pdftest", "store/storetest", "store/storetest/hold", "store/storetest/pg", "test", "test/chaos", "test/impair"}
 
 // sameLevel lists the imports between packages of one floor that are wanted.
 //
@@ -63,15 +63,15 @@ var sameLevel = map[string][]string{
 var only = map[string][]string{
 	"github.com/gofiber/fiber":     {"gateway/rest", "gateway/bridge"},
 	"github.com/valyala/fasthttp":  {"gateway/rest", "gateway/bridge"},
-	"github.com/gorilla/websocket": {"gateway/link", "cmd/fleetsim"},
-	"github.com/pion/webrtc":       {"media/rtc", "cmd/fleetsim"},
-	"github.com/pion/ice":          {"media/rtc", "cmd/fleetsim"},
-	"github.com/pion/dtls":         {"media/rtc", "cmd/fleetsim"},
-	"github.com/pion/interceptor":  {"media/rtc", "cmd/fleetsim"},
-	"github.com/pion/rtp":          {"media/rtc", "media/sfu", "cmd/fleetsim"},
-	"github.com/pion/rtcp":         {"media/rtc", "media/sfu", "cmd/fleetsim"},
+	"github.com/gorilla/websocket": {"gateway/link", "cmd/fleetsim", "cmd/fleetsim/sim"},
+	"github.com/pion/webrtc":       {"media/rtc", "cmd/fleetsim", "cmd/fleetsim/sim"},
+	"github.com/pion/ice":          {"media/rtc", "cmd/fleetsim", "cmd/fleetsim/sim"},
+	"github.com/pion/dtls":         {"media/rtc", "cmd/fleetsim", "cmd/fleetsim/sim"},
+	"github.com/pion/interceptor":  {"media/rtc", "cmd/fleetsim", "cmd/fleetsim/sim"},
+	"github.com/pion/rtp":          {"media/rtc", "media/sfu", "cmd/fleetsim", "cmd/fleetsim/sim"},
+	"github.com/pion/rtcp":         {"media/rtc", "media/sfu", "cmd/fleetsim", "cmd/fleetsim/sim"},
 	"github.com/redis/go-redis":    {"internal/coord/rediscoord"},
-	"github.com/jackc/pgx":         {"store", "store/storetest"},
+	"github.com/jackc/pgx":         {"store", "store/storetest", "test/chaos"},
 	"modernc.org/sqlite":           {"store", "store/storetest"},
 	"database/sql":                 {"store", "store/storetest"},
 	"github.com/skip2/go-qrcode":   {"internal/qr"},
