@@ -116,6 +116,8 @@ type Fleet struct {
 	Sweep        time.Duration `yaml:"sweep"`
 	CredLife     time.Duration `yaml:"cred_life"`
 	EventsKept   int           `yaml:"events_kept"`
+	Audit        time.Duration `yaml:"audit"`
+	LinksKept    time.Duration `yaml:"links_kept"`
 }
 
 // Queue holds the promises of the waiting line.
@@ -214,7 +216,7 @@ func Default() Config {
 		},
 		Fleet: Fleet{
 			DemoUnit: "150430206201", ClaimLife: 10 * time.Minute, ClaimsPerMin: 30, Grace: time.Minute, Sweep: 5 * time.Second,
-			CredLife: 180 * 24 * time.Hour, EventsKept: 200,
+			CredLife: 180 * 24 * time.Hour, EventsKept: 200, Audit: 10 * time.Minute, LinksKept: 400 * 24 * time.Hour,
 		},
 		Queue: Queue{
 			OfferLease: 15 * time.Second, Ring: 30 * time.Second, Missed: 10 * time.Minute, Grace: 2 * time.Minute,
@@ -385,6 +387,7 @@ func (c *Config) Validate() error {
 		"queue.grace": c.Queue.Grace, "queue.parked": c.Queue.Parked, "queue.wrap_up": c.Queue.WrapUp,
 		"room.grace": c.Room.Grace, "room.suspended": c.Room.Suspended, "room.capture": c.Room.Capture,
 		"link.ping": c.Link.Ping, "link.dead_after": c.Link.DeadAfter, "link.auth_timeout": c.Link.AuthTimeout,
+		"fleet.audit": c.Fleet.Audit, "fleet.links_kept": c.Fleet.LinksKept,
 		"fleet.grace": c.Fleet.Grace, "link.want_within": c.Link.WantWithin, "link.auth_block": c.Link.AuthBlock, "fleet.claim_life": c.Fleet.ClaimLife, "people.session_max": c.People.SessionMax,
 	} {
 		if d <= 0 {
