@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"heyi/cases"
@@ -90,6 +91,8 @@ type node struct {
 	streams  *devices.Streams
 	commands *devices.Commands
 	registry *devices.Registry
+	history  *devices.History
+	upkeep   *devices.Upkeep
 	tokens   *auth.Tokens
 	auth     *auth.Authenticator
 	engine   *rtc.Engine
@@ -163,7 +166,7 @@ func (n *node) identity(ctx context.Context, incarnation int64) error {
 		reg.DemoUnit, reg.DemoName = u.ID, "演示电视"
 	}
 	n.registry = devices.NewRegistry(reg, devices.Deps{
-		Claims: n.store, Fleet: n.store, CA: n.keys, Limiter: n.loose, Nudges: n.coord, Now: time.Now, Logger: n.logger,
+		Claims: n.store, Fleet: n.store, Lists: n.store, CA: n.keys, Limiter: n.loose, Nudges: n.coord, Now: time.Now, Logger: n.logger,
 	})
 	n.self = devices.NodeID{Name: n.cfg.Node.Name, Inc: incarnation}
 	n.streams = devices.NewStreams(devices.StreamsDeps{Store: n.store, Node: n.self, Kept: c.EventsKept, Logger: n.logger})
@@ -173,6 +176,11 @@ func (n *node) identity(ctx context.Context, incarnation int64) error {
 	n.presence = devices.NewPresence(devices.PresenceConfig{Grace: c.Grace, Sweep: c.Sweep}, devices.PresenceDeps{
 		Store: n.store, Leases: n.leases, Nudges: n.coord, Node: n.self,
 		Live: func() []devices.Sighting { return link.Sightings(n.hub.Seen()) }, Now: time.Now, Logger: n.logger,
+	})
+	n.history = devices.NewHistory(n.store, time.Now)
+	n.upkeep = devices.NewUpkeep(devices.UpkeepConfig{Every: c.Audit, Kept: c.LinksKept}, devices.UpkeepDeps{
+		Store: n.store, Leases: n.leases, Node: n.self, Drift: driftGauge(n.metrics), Now: time.Now, Logger: n.logger,
+		Links: func(share float64) []devices.Sighting { return link.Sightings(n.hub.Linked(share)) },
 	})
 	n.tokens = auth.NewTokens(n.keys, n.store)
 	n.links = n.partyLinks()
@@ -184,6 +192,18 @@ func (n *node) identity(ctx context.Context, incarnation int64) error {
 		Wake: func() { n.rooms.Wake() },
 	})
 	return n.presence.Restart(ctx) //nolint:wrapcheck // names itself
+}
+
+// driftGauge shows by how much things differ that must agree.
+func driftGauge(reg prometheus.Registerer) func(kind string, n int) {
+	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Namespace: "heyi", Subsystem: "fleet", Name: "drift", Help: "Devices about which presence does not agree with itself; must be 0.",
+	}, []string{"kind"})
+	reg.MustRegister(g)
+	for _, kind := range []string{devices.DriftCounters, devices.DriftNoRow, devices.DriftNoSocket} {
+		g.WithLabelValues(kind).Set(0)
+	}
+	return func(kind string, n int) { g.WithLabelValues(kind).Set(float64(n)) }
 }
 
 // mediation makes the line, the sessions and the rooms.
@@ -235,6 +255,7 @@ func (n *node) mediation(ctx context.Context, leases map[string]int64) error {
 	n.group.Add("nodes", n.nodes.Run)
 	n.group.Add("presence", n.presence.Run)
 	n.group.Add("commands", n.commands.Run)
+	n.group.Add("upkeep", n.upkeep.Run)
 	n.group.Add("matcher", matcher.Run)
 	n.group.Add("timers", sweeper.Run)
 	n.group.Add("finisher", (&flow.Finisher{Dockets: n.dockets}).Run)
