@@ -28,7 +28,7 @@ const (
 // Bounds of what a node may take more than before it ever had a client.
 const (
 	moreGoroutines = 64 + 32 + 25 // the link's workers stay when they were needed once (link.Config)
-	moreHeap       = 48 // MB
+	moreHeap       = 48           // MB
 	moreFDs        = 25
 )
 
