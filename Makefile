@@ -29,7 +29,7 @@ warm: # compiles Go while the screens are built; the stub page stands in for the
 test: deps-test lint test-ui test-go test-race test-e2e ## everything that must pass
 	@echo "all tests passed"
 
-test-go: $(BUILD)/pg $(FONTS) ## Go tests on SQLite and on a real PostgreSQL started for them
+test-go: $(BUILD)/pg $(FONTS) ## Go tests on SQLite and on real PostgreSQL and Redis started for them
 	$(BUILD)/pg -- $(GO) test -timeout 15m ./...
 
 # the kills of TestHandoffChaos hit another process: its detector would be killed with it

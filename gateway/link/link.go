@@ -142,8 +142,7 @@ type Hub struct {
 	downs    *downstream
 	clones   *clones
 
-	gaps     chan struct{} // holds one token when nudges were lost
-	degraded atomic.Bool   // nudges of other nodes may not arrive
+	gaps chan struct{} // holds one token when nudges were lost
 
 	shards  [shards]shard
 	accept  chan *conn // upgraded sockets for Run
