@@ -24,9 +24,20 @@ function copy(): HTMLElement {
   if (now) now.setAttribute('data-focus', ''); // a state, not markup: the copy has it as one
   const body = document.body.cloneNode(true) as HTMLElement;
   if (now) now.removeAttribute('data-focus');
-  const was = document.querySelectorAll('input');
-  Array.from(body.querySelectorAll('input')).forEach((el, i) => { el.setAttribute('value', el.type === 'password' ? '' : was[i]!.value); });
-  for (const el of Array.from(body.querySelectorAll('.laid, script, audio, video, canvas, iframe, img:not([src^="data:"])'))) el.remove();
+  const each = <E extends Element>(tag: string, f: (was: E, el: E) => void): void => {
+    const was = document.body.querySelectorAll<E>(tag);
+    body.querySelectorAll<E>(tag).forEach((el, i) => f(was[i]!, el));
+  };
+  each<HTMLInputElement>('input', (was, el) => { el.setAttribute('value', el.type === 'password' ? '' : was.value); });
+  each<HTMLImageElement>('img', (was, el) => { // ours alone: the picture fetches nothing
+    if (/^data:/.test(el.src)) return;
+    const c = document.createElement('canvas');
+    c.width = was.naturalWidth;
+    c.height = was.naturalHeight;
+    c.getContext('2d')!.drawImage(was, 0, 0, c.width, c.height);
+    el.src = c.toDataURL();
+  });
+  for (const el of Array.from(body.querySelectorAll('.laid, script, audio, video, canvas, iframe'))) el.remove();
   return body;
 }
 
