@@ -40,6 +40,7 @@ type simDevice struct {
 
 	id   string
 	cred string
+	base string // address of the service, for files
 	src  net.IP // source address, 127.x.y.z: lifts the port limit of one address; nil = any
 }
 

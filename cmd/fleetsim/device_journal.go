@@ -24,14 +24,22 @@ type entry struct {
 	sent time.Time // on the present link; zero: not yet
 }
 
-// journalLine is one line of a journal's file: its head, which is the first one (stream set), an entry (t set), or an ack.
+// journalLine is one line of a journal's file: its head, which is the first one (stream set), an entry (t set), a record
+// about commands, or an ack.
 type journalLine struct {
 	Stream string          `json:"stream,omitempty"`
 	Down   string          `json:"down,omitempty"`
-	Seq    uint64          `json:"seq"`
+	Seq    uint64          `json:"seq,omitempty"`
 	T      wire.Type       `json:"t,omitempty"`
 	B      json.RawMessage `json:"b,omitempty"`
+
+	Place  uint64      `json:"place,omitempty"` // last frame of the down stream that was processed
+	Orders []*order    `json:"orders,omitempty"`
+	Said   []entryLine `json:"said,omitempty"` // further entries
 }
+
+// record reports whether a line is about commands.
+func (l journalLine) record() bool { return l.Place > 0 || l.Orders != nil || l.Said != nil }
 
 // compactAt is the size of a journal's file at which it is written anew, in bytes.
 const compactAt = 256 << 10
@@ -46,10 +54,12 @@ type journal struct {
 	stream string // id of this journal; a lost journal gets another
 	down   string // id of the service's stream, as the last welcome named it
 	acked  uint64
-	open   []entry // behind acked, in order
+	open   []entry           // behind acked, in order
+	place  uint64            // last frame of the down stream that was processed
+	orders map[string]*order // commands, also those that ended a while ago
 }
 
-func newJournal() *journal { return &journal{stream: ident.New[string]()} }
+func newJournal() *journal { return &journal{stream: ident.New[string](), orders: map[string]*order{}} }
 
 // openJournal reads the journal in a file, or begins one. A last line that was cut off by a power cut is dropped: it
 // was never sent. A file that makes no sense begins a new stream.
@@ -61,7 +71,7 @@ func openJournal(path string) (*journal, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	j := &journal{path: path}
+	j := &journal{path: path, orders: map[string]*order{}}
 	if !j.load(src) {
 		j = newJournal()
 		j.path = path
@@ -78,7 +88,10 @@ func (j *journal) load(src []byte) bool {
 		}
 		switch {
 		case l.Stream != "":
-			j.stream, j.down, j.acked = l.Stream, l.Down, l.Seq
+			j.stream, j.down, j.acked, j.place = l.Stream, l.Down, l.Seq, 0
+			j.take(journalLine{Place: l.Place, Orders: l.Orders})
+		case l.record():
+			j.take(l)
 		case l.T != 0 && l.Seq == j.last()+1:
 			j.open = append(j.open, entry{seq: l.Seq, t: l.T, body: l.B})
 		case l.T == 0 && l.Seq <= j.last():
@@ -106,7 +119,8 @@ func (j *journal) rewrite() error {
 	if j.path == "" {
 		return nil
 	}
-	list := []journalLine{{Stream: j.stream, Down: j.down, Seq: j.acked}}
+	j.remember(j.kept(time.Now()))
+	list := []journalLine{{Stream: j.stream, Down: j.down, Seq: j.acked, Place: j.place, Orders: j.kept(time.Now())}}
 	for _, e := range j.open {
 		list = append(list, journalLine{Seq: e.seq, T: e.t, B: e.body})
 	}
@@ -195,7 +209,7 @@ func (j *journal) ack(seq uint64) error {
 func (j *journal) position() *wire.ResumeBody {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return &wire.ResumeBody{Down: wire.StreamPos{Stream: j.down}, Up: wire.StreamPos{Stream: j.stream, Seq: j.acked}}
+	return &wire.ResumeBody{Down: wire.StreamPos{Stream: j.down, Seq: j.place}, Up: wire.StreamPos{Stream: j.stream, Seq: j.acked}}
 }
 
 // errOldJournal says that the service has more of a stream than the journal: this is an old copy of it.
@@ -220,8 +234,8 @@ func (j *journal) welcomed(w *wire.WelcomeBody) error {
 	for i := range j.open {
 		j.open[i].sent = time.Time{}
 	}
-	if j.down != w.Down.Stream {
-		j.down = w.Down.Stream
+	if next := w.Down.Next - 1; j.down != w.Down.Stream || next > j.place {
+		j.down, j.place = w.Down.Stream, next
 		return j.rewrite()
 	}
 	return j.put(journalLine{Seq: j.acked})

@@ -7,15 +7,20 @@ import (
 	"fmt"
 	mrand "math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
 
 	"heyi/gateway/wire"
+	"heyi/internal/ident"
 )
 
 // ackTimeout is how long a frame may stay unacked on a live link (close 4009).
 const ackTimeout = 30 * time.Second
+
+// ackPace is how long an ack waits for a frame to ride on.
+const ackPace = 200 * time.Millisecond
 
 // reportEvery is about how often a simulated device has something to report.
 const reportEvery = 10 * time.Minute
@@ -26,6 +31,7 @@ func (d *simDevice) live(ctx context.Context, base string, every time.Duration, 
 	if err := d.note("boot", map[string]string{"boot_id": d.bootID}); err != nil {
 		return err
 	}
+	d.base = base
 	why, tries := "boot", 0
 	for ctx.Err() == nil {
 		l, err := d.connect(ctx, base, why)
@@ -38,6 +44,11 @@ func (d *simDevice) live(ctx context.Context, base string, every time.Duration, 
 		}
 		tries, why = 0, "lost"
 		code, err := d.serve(ctx, l, every, rnd)
+		if errors.Is(err, errReboot) {
+			if why, err = "boot", d.reboot(); err == nil && pause(ctx, backoff(rnd, 0, rebootTakes, rebootTakes)) {
+				continue
+			}
+		}
 		if err != nil {
 			return err
 		}
@@ -56,6 +67,15 @@ func (d *simDevice) live(ctx context.Context, base string, every time.Duration, 
 		}
 	}
 	return ctx.Err()
+}
+
+// rebootTakes is the longest time a simulated device is off for a restart.
+const rebootTakes = 3 * time.Second
+
+// reboot is a new start of the device's program.
+func (d *simDevice) reboot() error {
+	d.bootID = ident.New[string]()
+	return d.note("boot", map[string]string{"boot_id": d.bootID})
 }
 
 // note writes down that something happened.
@@ -82,6 +102,7 @@ func (d *simDevice) inventory() []byte {
 func (d *simDevice) serve(ctx context.Context, l *simLink, every time.Duration, rnd *mrand.Rand) (int, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	former := d.journal.position().Down.Stream
 	if err := d.journal.welcomed(&l.welcome); err != nil {
 		_ = l.ws.Close()
 		if errors.Is(err, errOldJournal) {
@@ -89,13 +110,30 @@ func (d *simDevice) serve(ctx context.Context, l *simLink, every time.Duration, 
 		}
 		return 0, err
 	}
-	t := talker{d: d, l: l, every: every, rnd: mrand.New(mrand.NewPCG(rnd.Uint64(), 1)), acked: make(chan struct{}, 1)} //nolint:gosec // behaviour of a simulation, not a secret
+	t := talker{d: d, l: l, every: every, rnd: mrand.New(mrand.NewPCG(rnd.Uint64(), 1)), acked: make(chan struct{}, 1), frames: make(chan wire.Frame, 2*wire.MaxInFlight)} //nolint:gosec // behaviour of a simulation, not a secret
+	if err := t.obeys(former); err != nil {
+		_ = l.ws.Close()
+		return 0, err
+	}
 	talked := make(chan error, 1)
 	go func() {
 		talked <- t.talk(ctx)
 		_ = l.ws.Close() // wakes the reader
 	}()
 	code := l.read(func(f *wire.Frame) {
+		switch f.T {
+		case wire.Cmd, wire.CmdCancel:
+			select {
+			case t.frames <- *f:
+			case <-ctx.Done():
+			}
+		case wire.LinkConfig:
+			var b wire.LinkConfigBody
+			if f.Body(&b) == nil && b.Access != nil {
+				t.token.Store(b.Access.Token)
+			}
+		default:
+		}
 		if f.Ack == 0 {
 			return
 		}
@@ -109,8 +147,11 @@ func (d *simDevice) serve(ctx context.Context, l *simLink, every time.Duration, 
 	})
 	cancel()
 	_ = l.ws.Close()
-	if err := <-talked; errors.Is(err, errAckTimeout) {
+	switch err := <-talked; {
+	case errors.Is(err, errAckTimeout):
 		code = wire.CloseAckTimeout
+	case errors.Is(err, errReboot):
+		return code, errReboot
 	}
 	return code, nil
 }
@@ -125,6 +166,39 @@ type talker struct {
 	every time.Duration
 	rnd   *mrand.Rand
 	acked chan struct{} // a token after an ack: more may be sent
+
+	frames chan wire.Frame // of the down stream
+	work   obedience
+	token  atomic.Value // string: bearer token of the link
+	owed   bool         // the service was not told of the last place yet
+}
+
+// obeys makes the link ready for commands; former is the down stream that counted before.
+func (t *talker) obeys(former string) error {
+	w := &t.l.welcome
+	t.token.Store("")
+	if w.Access != nil {
+		t.token.Store(w.Access.Token)
+	}
+	t.work = obedience{d: t.d, leave: func() error { return t.l.send(wire.GoingAway, 0, wire.GoingAwayBody{Why: "reboot"}) }}
+	t.work.bring = func(ctx context.Context, id string, body []byte) (wire.LogMetaBody, error) {
+		token, _ := t.token.Load().(string)
+		return t.d.upload(ctx, t.d.base, token, id, body)
+	}
+	if w.NowAt > 0 {
+		t.work.offset = time.Until(time.UnixMicro(w.NowAt))
+	}
+	if w.Down == nil {
+		return nil
+	}
+	t.work.tail = w.Down.Tail
+	if err := t.work.woken(); err != nil {
+		return err
+	}
+	if former != "" && former != w.Down.Stream {
+		return t.work.moved()
+	}
+	return nil
 }
 
 // around is d +- 20 %.
@@ -139,6 +213,9 @@ func (t *talker) talk(ctx context.Context) error {
 	defer report.Stop()
 	defer watch.Stop()
 	defer inventory.Stop()
+	look, tell := time.NewTicker(time.Second), time.NewTimer(time.Hour)
+	defer look.Stop()
+	defer tell.Stop()
 	wanted := slices.Contains(t.l.welcome.Want, "inventory")
 	for {
 		if err := t.pump(); err != nil {
@@ -149,6 +226,19 @@ func (t *talker) talk(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-t.acked:
+		case f := <-t.frames:
+			if err = t.work.take(&f); err == nil {
+				t.owed = true
+				tell.Reset(ackPace)
+				err = t.work.work(ctx)
+			}
+		case <-look.C:
+			err = t.work.work(ctx)
+		case <-tell.C:
+			if t.owed {
+				t.owed = false
+				err = t.l.write(wire.Frame{T: wire.Ack, Ack: t.d.journal.position().Down.Seq})
+			}
 		case <-inventory.C:
 			if wanted {
 				doc := t.d.inventory()
@@ -177,7 +267,11 @@ func (t *talker) talk(ctx context.Context) error {
 // pump sends what the journal has, as far as the window allows.
 func (t *talker) pump() error {
 	for _, e := range t.d.journal.unsent(time.Now()) {
-		if err := t.l.write(wire.Frame{T: e.t, Seq: e.seq, B: e.body}); err != nil {
+		f := wire.Frame{T: e.t, Seq: e.seq, B: e.body}
+		if t.owed {
+			t.owed, f.Ack = false, t.d.journal.position().Down.Seq
+		}
+		if err := t.l.write(f); err != nil {
 			return err
 		}
 	}
