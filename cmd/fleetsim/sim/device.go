@@ -45,6 +45,7 @@ type Device struct {
 	Cred   string
 	BootID string
 	Src    net.IP // source address, 127.x.y.z: lifts the port limit of one address; nil = any
+	base   string // address of the service on the present link, for files
 
 	Journal   *Journal
 	AckWithin time.Duration // how long a frame may stay unacked on a live link

@@ -24,14 +24,22 @@ type entry struct {
 	sent time.Time // on the present link; zero: not yet
 }
 
-// journalLine is one line of a journal's file: its head, which is the first one (stream set), an entry (t set), or an ack.
+// journalLine is one line of a journal's file: its head, which is the first one (stream set), an entry (t set), a record
+// about commands, or an ack.
 type journalLine struct {
 	Stream string          `json:"stream,omitempty"`
 	Down   string          `json:"down,omitempty"`
-	Seq    uint64          `json:"seq"`
+	Seq    uint64          `json:"seq,omitempty"`
 	T      wire.Type       `json:"t,omitempty"`
 	B      json.RawMessage `json:"b,omitempty"`
+
+	Place  uint64      `json:"place,omitempty"` // last frame of the down stream that was processed
+	Orders []*order    `json:"orders,omitempty"`
+	Said   []entryLine `json:"said,omitempty"` // further entries
 }
+
+// record reports whether a line is about commands.
+func (l journalLine) record() bool { return l.Place > 0 || l.Orders != nil || l.Said != nil }
 
 // compactAt is the size of a journal's file at which it is written anew, in bytes.
 const compactAt = 256 << 10
@@ -46,11 +54,15 @@ type Journal struct {
 	stream string // id of this journal; a lost journal gets another
 	down   string // id of the service's stream, as the last welcome named it
 	acked  uint64
-	open   []entry // behind acked, in order
+	open   []entry           // behind acked, in order
+	place  uint64            // last frame of the down stream that was processed
+	orders map[string]*order // commands, also those that ended a while ago
 }
 
 // NewJournal returns an empty journal in memory.
-func NewJournal() *Journal { return &Journal{stream: ident.New[string]()} }
+func NewJournal() *Journal {
+	return &Journal{stream: ident.New[string](), orders: map[string]*order{}}
+}
 
 // OpenJournal reads the journal in a file, or begins one. A last line that was cut off by a power cut is dropped: it
 // was never sent. A file that makes no sense begins a new stream.
@@ -62,7 +74,7 @@ func OpenJournal(path string) (*Journal, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	j := &Journal{path: path}
+	j := &Journal{path: path, orders: map[string]*order{}}
 	if !j.load(src) {
 		j = NewJournal()
 		j.path = path
@@ -79,7 +91,10 @@ func (j *Journal) load(src []byte) bool {
 		}
 		switch {
 		case l.Stream != "":
-			j.stream, j.down, j.acked = l.Stream, l.Down, l.Seq
+			j.stream, j.down, j.acked, j.place = l.Stream, l.Down, l.Seq, 0
+			j.take(journalLine{Place: l.Place, Orders: l.Orders})
+		case l.record():
+			j.take(l)
 		case l.T != 0 && l.Seq == j.last()+1:
 			j.open = append(j.open, entry{seq: l.Seq, t: l.T, body: l.B})
 		case l.T == 0 && l.Seq <= j.last():
@@ -107,7 +122,8 @@ func (j *Journal) rewrite() error {
 	if j.path == "" {
 		return nil
 	}
-	list := []journalLine{{Stream: j.stream, Down: j.down, Seq: j.acked}}
+	j.remember(j.kept(time.Now()))
+	list := []journalLine{{Stream: j.stream, Down: j.down, Seq: j.acked, Place: j.place, Orders: j.kept(time.Now())}}
 	for _, e := range j.open {
 		list = append(list, journalLine{Seq: e.seq, T: e.t, B: e.body})
 	}
@@ -196,7 +212,7 @@ func (j *Journal) Ack(seq uint64) error {
 func (j *Journal) Position() *wire.ResumeBody {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return &wire.ResumeBody{Down: wire.StreamPos{Stream: j.down}, Up: wire.StreamPos{Stream: j.stream, Seq: j.acked}}
+	return &wire.ResumeBody{Down: wire.StreamPos{Stream: j.down, Seq: j.place}, Up: wire.StreamPos{Stream: j.stream, Seq: j.acked}}
 }
 
 // errOldJournal says that the service has more of a stream than the journal: this is an old copy of it.
@@ -221,8 +237,8 @@ func (j *Journal) welcomed(w *wire.WelcomeBody) error {
 	for i := range j.open {
 		j.open[i].sent = time.Time{}
 	}
-	if j.down != w.Down.Stream {
-		j.down = w.Down.Stream
+	if next := w.Down.Next - 1; j.down != w.Down.Stream || next > j.place {
+		j.down, j.place = w.Down.Stream, next
 		return j.rewrite()
 	}
 	return j.put(journalLine{Seq: j.acked})

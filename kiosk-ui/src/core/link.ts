@@ -50,8 +50,8 @@ export interface Link extends Readable<LinkStatus> {
   /** Waits for a live link and resolves with its access token. */
   token(timeoutMs?: number): Promise<string>;
   request<B = unknown>(t: string, b?: object, timeoutMs?: number): Promise<B>;
-  /** Sends without an answer, with `seq` as a durable frame; false when the line is down. */
-  send(t: string, b?: object, seq?: number): boolean;
+  /** Sends without an answer, with `seq` as a durable frame, with `ack` of theirs; false when the line is down. */
+  send(t: string, b?: object, seq?: number, ack?: number): boolean;
   /** Dials now: after a fatal code when the person asks, or during a wait when a key is pressed. */
   resume(): void;
   /** Closes this socket and dials anew at once. */
@@ -227,11 +227,12 @@ export function openLink(opts: LinkOpts): Link {
     opts.onFrame(f.t, f.b, f);
   }
 
-  function write(t: string, b?: object, id?: number, seq?: number): boolean {
+  function write(t: string, b?: object, id?: number, seq?: number, ack?: number): boolean {
     if (!ws || ws.readyState !== 1) return false;
     const frame: Frame = { v: 1, t };
     if (id) frame.id = id;
     frame.seq = seq;
+    frame.ack = ack;
     if (b) frame.b = b;
     ws.send(JSON.stringify(frame));
     return true;
@@ -373,7 +374,7 @@ export function openLink(opts: LinkOpts): Link {
         pending.set(id, { ok: (v) => ok(v as B), no, timer });
       });
     },
-    send: (t, b = {}, seq) => status.get().at === 'up' && write(t, b, 0, seq),
+    send: (t, b = {}, seq, ack) => status.get().at === 'up' && write(t, b, 0, seq, ack),
     resume,
     redial() {
       if (status.get().at === 'closed') return;
