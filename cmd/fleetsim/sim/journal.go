@@ -24,13 +24,18 @@ type entry struct {
 	sent time.Time // on the present link; zero: not yet
 }
 
-// journalLine is one line of a journal's file: its head, which is the first one (stream set), an entry (t set), or an ack.
+// journalLine is one line of a journal's file: its head, which is the first one (stream set), what was done with a frame
+// of the service (took set), a command that began and ended (ran set), an entry (t set), or an ack.
 type journalLine struct {
 	Stream string          `json:"stream,omitempty"`
 	Down   string          `json:"down,omitempty"`
 	Seq    uint64          `json:"seq"`
 	T      wire.Type       `json:"t,omitempty"`
 	B      json.RawMessage `json:"b,omitempty"`
+
+	Took uint64        `json:"took,omitempty"` // place in the down stream
+	Cmd  *wire.CmdBody `json:"cmd,omitempty"`  // that it brought
+	Ran  string        `json:"ran,omitempty"`  // id of a command that is over
 }
 
 // compactAt is the size of a journal's file at which it is written anew, in bytes.
@@ -47,7 +52,14 @@ type Journal struct {
 	down   string // id of the service's stream, as the last welcome named it
 	acked  uint64
 	open   []entry // behind acked, in order
+
+	took    uint64         // last frame of the down stream that is processed
+	pending []wire.CmdBody // taken and not begun
+	known   []string       // ids of commands that are over, oldest first
 }
+
+// knownMost is how many commands a device remembers, so that one that comes again is not done again.
+const knownMost = 1000
 
 // NewJournal returns an empty journal in memory.
 func NewJournal() *Journal { return &Journal{stream: ident.New[string]()} }
@@ -79,7 +91,14 @@ func (j *Journal) load(src []byte) bool {
 		}
 		switch {
 		case l.Stream != "":
-			j.stream, j.down, j.acked = l.Stream, l.Down, l.Seq
+			j.stream, j.down, j.acked, j.took = l.Stream, l.Down, l.Seq, l.Took
+		case l.Ran != "":
+			j.over(l.Ran)
+		case l.Took > 0:
+			j.took = l.Took
+			if l.Cmd != nil {
+				j.pending = append(j.pending, *l.Cmd)
+			}
 		case l.T != 0 && l.Seq == j.last()+1:
 			j.open = append(j.open, entry{seq: l.Seq, t: l.T, body: l.B})
 		case l.T == 0 && l.Seq <= j.last():
@@ -107,7 +126,13 @@ func (j *Journal) rewrite() error {
 	if j.path == "" {
 		return nil
 	}
-	list := []journalLine{{Stream: j.stream, Down: j.down, Seq: j.acked}}
+	list := []journalLine{{Stream: j.stream, Down: j.down, Seq: j.acked, Took: j.took}}
+	for _, id := range j.known {
+		list = append(list, journalLine{Ran: id})
+	}
+	for i := range j.pending {
+		list = append(list, journalLine{Took: j.took, Cmd: &j.pending[i]})
+	}
 	for _, e := range j.open {
 		list = append(list, journalLine{Seq: e.seq, T: e.t, B: e.body})
 	}
@@ -150,9 +175,6 @@ func (j *Journal) put(l journalLine) error {
 	if j.path == "" {
 		return nil
 	}
-	if j.size > compactAt {
-		return j.rewrite() // l is in the state already
-	}
 	b, err := json.Marshal(l)
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
@@ -173,10 +195,29 @@ func (j *Journal) Write(t wire.Type, body any) error {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	e := entry{seq: j.last() + 1, t: t, body: b}
+	return j.save(j.enter(t, b))
+}
+
+// enter makes an entry. j.mu is held; the caller saves the line.
+func (j *Journal) enter(t wire.Type, body json.RawMessage) journalLine {
+	e := entry{seq: j.last() + 1, t: t, body: body}
 	j.open = append(j.open, e)
-	if err := j.put(journalLine{Seq: e.seq, T: e.t, B: e.body}); err != nil || j.path == "" {
-		return err
+	return journalLine{Seq: e.seq, T: e.t, B: e.body}
+}
+
+// save puts lines that belong together and syncs them. A cut between them is as one before them: what was taken is not
+// acked yet and comes again.
+func (j *Journal) save(lines ...journalLine) error {
+	if j.path == "" {
+		return nil
+	}
+	if j.size > compactAt {
+		return j.rewrite() // the lines are in the state already
+	}
+	for _, l := range lines {
+		if err := j.put(l); err != nil {
+			return err
+		}
 	}
 	return j.sync()
 }
@@ -189,6 +230,9 @@ func (j *Journal) Ack(seq uint64) error {
 		return nil
 	}
 	j.drop(seq)
+	if j.path != "" && j.size > compactAt {
+		return j.rewrite()
+	}
 	return j.put(journalLine{Seq: seq})
 }
 
@@ -196,7 +240,7 @@ func (j *Journal) Ack(seq uint64) error {
 func (j *Journal) Position() *wire.ResumeBody {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return &wire.ResumeBody{Down: wire.StreamPos{Stream: j.down}, Up: wire.StreamPos{Stream: j.stream, Seq: j.acked}}
+	return &wire.ResumeBody{Down: wire.StreamPos{Stream: j.down, Seq: j.took}, Up: wire.StreamPos{Stream: j.stream, Seq: j.acked}}
 }
 
 // errOldJournal says that the service has more of a stream than the journal: this is an old copy of it.
@@ -221,8 +265,8 @@ func (j *Journal) welcomed(w *wire.WelcomeBody) error {
 	for i := range j.open {
 		j.open[i].sent = time.Time{}
 	}
-	if j.down != w.Down.Stream {
-		j.down = w.Down.Stream
+	if j.down != w.Down.Stream || j.took+1 < w.Down.Next { // another stream, or what stood between is over
+		j.down, j.took = w.Down.Stream, w.Down.Next-1
 		return j.rewrite()
 	}
 	return j.put(journalLine{Seq: j.acked})

@@ -17,6 +17,9 @@ import (
 // ackTimeout is how long a frame may stay unacked on a live link (close 4009).
 const ackTimeout = 30 * time.Second
 
+// ackEvery is the pace of acks that ride on no other frame.
+const ackEvery = 200 * time.Millisecond
+
 // reportEvery is about how often a simulated device has something to report.
 const reportEvery = 10 * time.Minute
 
@@ -37,6 +40,7 @@ type Events struct {
 	Down  func(Loss)
 	Frame func(l *Link, f *wire.Frame)
 	Tried func(host string, err error)
+	Order func(wire.CmdBody) // a command takes effect
 }
 
 // Loss is the end of a link as the device sees it.
@@ -178,7 +182,10 @@ func (d *Device) serve(ctx context.Context, l *Link, c Life) (Loss, error) {
 		}
 		return Loss{}, err
 	}
-	t := talker{d: d, l: l, c: c, rnd: mrand.New(mrand.NewPCG(c.Rand.Uint64(), 1)), acked: make(chan struct{}, 1), leave: make(chan struct{}, 1)} //nolint:gosec // behaviour of a simulation, not a secret
+	t := talker{d: d, l: l, c: c, rnd: mrand.New(mrand.NewPCG(c.Rand.Uint64(), 1)), acked: make(chan struct{}, 1), took: make(chan struct{}, 1), leave: make(chan struct{}, 1)} //nolint:gosec // behaviour of a simulation, not a secret
+	if err := d.obey(l, c.On.Order); err != nil {                                                                                                                               // what waited when the last link ended
+		return Loss{}, err
+	}
 	talked := make(chan error, 1)
 	go func() {
 		talked <- t.talk(ctx)
@@ -191,6 +198,16 @@ func (d *Device) serve(ctx context.Context, l *Link, c Life) (Loss, error) {
 				cancel() // the disk is full or gone; the next start tries again
 			}
 			token(t.acked)
+		}
+		if f.T == wire.Cmd || f.T == wire.CmdCancel {
+			if err := d.Journal.take(f); err != nil {
+				l.shut(wire.CloseProtocol, "frame.seq_gap")
+				return
+			}
+			if d.obey(l, c.On.Order) != nil {
+				cancel() // as above
+			}
+			token(t.took)
 		}
 		if f.T == wire.GoingAway {
 			var b wire.GoingAwayBody
@@ -218,6 +235,12 @@ func token(c chan struct{}) {
 	}
 }
 
+// shut ends the link with a code.
+func (l *Link) shut(code int, why string) {
+	_ = l.WS.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, why), time.Now().Add(time.Second))
+	l.Close()
+}
+
 // errAckTimeout says that the service has not acked for ackTimeout.
 var errAckTimeout = errors.New("no ack")
 
@@ -228,6 +251,7 @@ type talker struct {
 	c     Life
 	rnd   *mrand.Rand
 	acked chan struct{} // a token after an ack: more may be sent
+	took  chan struct{} // a token after a frame of the down stream: an ack is due, and perhaps there is a status to send
 	leave chan struct{} // a token after going_away: the device moves in its own time
 }
 
@@ -239,6 +263,9 @@ func (t *talker) around(d time.Duration) time.Duration {
 func (t *talker) talk(ctx context.Context) error {
 	telemetry, report, watch := time.NewTimer(t.around(t.c.Telemetry)), time.NewTimer(t.around(t.c.Report)), time.NewTicker(t.d.AckWithin/30)
 	inventory := time.NewTimer(time.Duration(t.rnd.Float64() * float64(t.l.Welcome.WantInMS) * float64(time.Millisecond)))
+	ack, due := time.NewTimer(time.Hour), false
+	ack.Stop()
+	defer ack.Stop()
 	defer telemetry.Stop()
 	defer report.Stop()
 	defer watch.Stop()
@@ -253,6 +280,14 @@ func (t *talker) talk(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-t.acked:
+		case <-t.took:
+			if !due {
+				due = true
+				ack.Reset(ackEvery)
+			}
+		case <-ack.C:
+			due = false
+			err = t.l.Write(wire.Frame{T: wire.Ack, Ack: t.d.Journal.taken()})
 		case <-t.leave:
 			return nil // what is not acked yet travels on the next link
 		case <-inventory.C:
@@ -270,7 +305,7 @@ func (t *talker) talk(ctx context.Context) error {
 			})
 		case <-watch.C:
 			if t.d.Journal.overdue(time.Now(), t.d.AckWithin) {
-				_ = t.l.WS.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(wire.CloseAckTimeout, "ack"), time.Now().Add(time.Second))
+				t.l.shut(wire.CloseAckTimeout, "ack")
 				return errAckTimeout
 			}
 		}
