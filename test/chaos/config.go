@@ -25,6 +25,7 @@ type config struct {
 	Citizens int           // of the devices, those with people who draw tickets
 	Desks    int           // mediators
 	Time     time.Duration // within which the faults are injected
+	Only     string        // kinds of faults, separated by commas; empty: all
 	Out      io.Writer
 }
 
@@ -47,6 +48,7 @@ func parse(args []string, out io.Writer) (config, error) {
 	fs.IntVar(&c.Citizens, "citizens", 16, "devices with people who ask for advice")
 	fs.IntVar(&c.Desks, "desks", 6, "mediators")
 	fs.DurationVar(&c.Time, "time", 12*time.Minute, "time within which the faults are injected")
+	fs.StringVar(&c.Only, "only", "", "kinds of faults, separated by commas; empty: all")
 	if err := fs.Parse(args); err != nil {
 		return c, fmt.Errorf("flags: %w", err)
 	}

@@ -336,7 +336,7 @@ func powerCut(ctx context.Context, r *run, rnd *mrand.Rand, _ []string, say func
 
 // switchOff turns a few devices off for longer than any grace: they must be shown offline.
 func switchOff(ctx context.Context, r *run, rnd *mrand.Rand, _ []string, say func(string, ...any)) error {
-	d := between(rnd, 200*time.Second, 300*time.Second)
+	d := between(rnd, 190*time.Second, 230*time.Second)
 	n := 1 + rnd.IntN(3)
 	var list []*box
 	for range n {

@@ -237,6 +237,12 @@ func (c *caller) leave() {
 	c.session = ""
 }
 
+// How long a conversation takes.
+const (
+	talkLeast = 8 * time.Second
+	talkMost  = 40 * time.Second
+)
+
 // desk is a mediator at work.
 type desk struct {
 	login  string
@@ -430,7 +436,7 @@ func (d *desk) converse(ctx context.Context, v deskView) error {
 		return nil
 	}
 	if d.since[s.ID].IsZero() {
-		d.since[s.ID], d.talk[s.ID] = time.Now(), time.Duration(5000+d.rnd.IntN(20000))*time.Millisecond
+		d.since[s.ID], d.talk[s.ID] = time.Now(), between(d.rnd, talkLeast, talkMost)
 	}
 	if time.Since(d.since[s.ID]) < d.talk[s.ID] {
 		return nil

@@ -28,7 +28,7 @@ const (
 // Bounds of what a node may take more than before it ever had a client.
 const (
 	moreGoroutines = 64 + 32 + 25 // the link's workers stay when they were needed once (link.Config)
-	moreHeap       = 48 // MB
+	moreHeap       = 48           // MB
 	moreFDs        = 25
 )
 
@@ -49,6 +49,7 @@ type run struct {
 	boxes    []*box
 	citizens []*citizen
 	desks    []*desk
+	op       *operator // nil: this build knows no commands
 	asker    *asker
 	lives    context.Context // of the devices
 	base     map[string]vitals
@@ -208,6 +209,9 @@ func (r *run) populate(ctx context.Context) error {
 		}
 		r.desks = append(r.desks, d)
 	}
+	if r.cl.orders {
+		r.op = &operator{d: op, boxes: r.boxes, idle: r.boxes[r.c.Citizens:], rnd: r.rand()}
+	}
 	r.say("enrolled")
 	return nil
 }
@@ -266,6 +270,11 @@ func (r *run) arrive(ctx context.Context) *crowd {
 	c.others.Go(func() {
 		r.stuck(reporting(reportCtx, r.boxes, reportEvery*time.Duration(1+len(r.boxes)/100), rnd), "reports", nil)
 	})
+	if r.op != nil {
+		c.others.Go(func() {
+			r.stuck(r.op.run(reportCtx), "operator", func() string { r.op.d.mu.Lock(); defer r.op.d.mu.Unlock(); return r.op.d.busy })
+		})
+	}
 	c.others.Go(func() { r.monitor(otherCtx) })
 	return c
 }
@@ -326,17 +335,34 @@ func (r *run) faultsAndRest(ctx context.Context) error {
 	return nil
 }
 
+// A fault of its own, undisturbed by others.
+const (
+	aloneEvery = 40 // faults
+	calmBefore = 10 * time.Second
+)
+
 // inject injects the faults, several at a time, spread over the time of the run.
 func (r *run) inject(ctx context.Context) error {
 	list, rnd := kinds(), r.rand()
-	list = slices.DeleteFunc(list, func(k kind) bool { return !k.can(r) })
+	kinds := strings.Split(r.c.Only, ",")
+	list = slices.DeleteFunc(list, func(k kind) bool { return !k.can(r) || r.c.Only != "" && !slices.Contains(kinds, k.name) })
+	if len(list) == 0 {
+		return fmt.Errorf("no kind of fault is called %q in this build", r.c.Only)
+	}
 	gap := r.c.Time / time.Duration(r.c.Faults)
 	var (
 		wg   sync.WaitGroup
 		errs errorList
 	)
 	for no := 1; no <= r.c.Faults && errs.err() == nil; {
-		k := pick(rnd, list)
+		k, alone := pick(rnd, list), no%aloneEvery == aloneEvery/2 && r.c.Only == ""
+		if alone { // a death that nothing else disturbs: how everybody comes back from it is measured
+			wg.Wait()
+			k = list[slices.IndexFunc(list, func(k kind) bool { return k.name == "kill_30s" })]
+			if !wait(ctx, calmBefore) {
+				break
+			}
+		}
 		takes := k.takes(r, rnd)
 		if !r.hands.take(takes) {
 			if !wait(ctx, 50*time.Millisecond) {
@@ -361,6 +387,10 @@ func (r *run) inject(ctx context.Context) error {
 			r.mu.Unlock()
 		})
 		no++
+		if alone {
+			wg.Wait()
+			continue
+		}
 		if !wait(ctx, time.Duration((.3+1.4*rnd.Float64())*float64(gap))) {
 			break
 		}
@@ -423,17 +453,18 @@ func (r *run) settle(ctx context.Context) error {
 	} else if err != nil {
 		return err
 	}
-	left, open := 0, 0
+	left, open, orders := 0, 0, 0
 	err = until(ctx, settleAtAll, "packages and reports", func() bool {
-		var err1, err2 error
+		var err1, err2, err3 error
 		left, err1 = r.missing(ctx, b)
 		open, err2 = b.count(ctx, `SELECT (SELECT count(*) FROM handoff WHERE state <> 'verified')
 			+ (SELECT count(*) FROM ticket WHERE state = 'wrap_up') + (SELECT count(*) FROM handoff WHERE state = 'dead')`)
-		return err1 == nil && err2 == nil && left <= 0 && open == 0
+		orders, err3 = r.openOrders(ctx, b)
+		return err1 == nil && err2 == nil && err3 == nil && left <= 0 && open == 0 && orders == 0
 	})
 	r.fig.put("all_arrived", time.Since(start).Seconds(), "s")
 	if errors.Is(err, errLate) {
-		r.violate("arrival", "%d reports and %d packages have not arrived within %v", left, open, settleAtAll)
+		r.violate("arrival", "%d reports, %d packages and %d commands have not arrived within %v", left, open, orders, settleAtAll)
 		return nil
 	}
 	return err
