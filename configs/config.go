@@ -145,6 +145,8 @@ type Fleet struct {
 	Sweep        time.Duration `yaml:"sweep"`
 	CredLife     time.Duration `yaml:"cred_life"`
 	EventsKept   int           `yaml:"events_kept"`
+	Audit        time.Duration `yaml:"audit"`
+	LinksKept    time.Duration `yaml:"links_kept"`
 
 	CommandsOpen  int           `yaml:"commands_open"`
 	CommandsKept  time.Duration `yaml:"commands_kept"`
@@ -259,7 +261,7 @@ func Default() Config {
 		},
 		Fleet: Fleet{
 			DemoUnit: "150430206201", ClaimLife: 10 * time.Minute, ClaimsPerMin: 30, Grace: time.Minute, Sweep: 5 * time.Second,
-			CredLife: 180 * 24 * time.Hour, EventsKept: 200,
+			CredLife: 180 * 24 * time.Hour, EventsKept: 200, Audit: 10 * time.Minute, LinksKept: 400 * 24 * time.Hour,
 			CommandsOpen: 1000, CommandsKept: 180 * 24 * time.Hour, CommandSilent: 7 * 24 * time.Hour, FilesKept: 30 * 24 * time.Hour, FileMax: 4 << 20,
 		},
 		Queue: Queue{
@@ -427,8 +429,8 @@ func (c *Config) Validate() error {
 	if c.Media.LeaseRenew <= 0 || c.Media.LeaseTTL < 3*c.Media.LeaseRenew {
 		return errors.New("media.lease_ttl: must be at least three times media.lease_renew, or one late renewal costs all rooms their node")
 	}
-	if c.Media.MaxRooms <= 0 {
-		return errors.New("media.max_rooms: want a number above zero")
+	if c.Media.MaxRooms < 0 {
+		return errors.New("media.max_rooms: want a number, 0 for a node that takes no rooms")
 	}
 	if len(c.Media.ListenUDP) == 0 {
 		return errors.New("media.listen_udp: name at least one address, 127.0.0.1:7882")
@@ -448,6 +450,7 @@ func (c *Config) Validate() error {
 		"media.spec_sweep": c.Media.SpecSweep, "media.frozen_max": c.Media.FrozenMax, "media.drain_deadline": c.Media.DrainDeadline, "media.drain_overlap": c.Media.DrainOverlap, "media.drain_settle": c.Media.DrainSettle,
 		"room.grace": c.Room.Grace, "room.suspended": c.Room.Suspended, "room.capture": c.Room.Capture,
 		"link.ping": c.Link.Ping, "link.dead_after": c.Link.DeadAfter, "link.auth_timeout": c.Link.AuthTimeout,
+		"fleet.audit": c.Fleet.Audit, "fleet.links_kept": c.Fleet.LinksKept,
 		"fleet.grace": c.Fleet.Grace, "link.want_within": c.Link.WantWithin, "link.auth_block": c.Link.AuthBlock, "fleet.claim_life": c.Fleet.ClaimLife, "people.session_max": c.People.SessionMax,
 		"fleet.commands_kept": c.Fleet.CommandsKept, "fleet.command_silent": c.Fleet.CommandSilent, "fleet.files_kept": c.Fleet.FilesKept,
 		"link.ack_timeout": c.Link.AckTimeout, "link.down_sweep": c.Link.DownSweep,

@@ -45,8 +45,8 @@ type Config struct {
 
 	MetricsToken string // opens /metrics to other peers than this machine; empty: none
 
-	DrainWindow time.Duration // how long links may take to leave by themselves; 3 s
-	DrainMax    time.Duration // after which everything is closed; 8 s
+	DrainWindow func(links int) time.Duration // how long so many links may take to leave by themselves; nil: 3 s
+	DrainMax    time.Duration                 // after which everything is closed; 8 s
 }
 
 // Deps are what the door leads to. All but Coord must be set.
@@ -83,7 +83,9 @@ type Server struct {
 
 // New binds the ports and loads or makes the certificate.
 func New(ctx context.Context, cfg Config, d Deps) (*Server, error) {
-	cfg.DrainWindow = cmp.Or(cfg.DrainWindow, 3*time.Second)
+	if cfg.DrainWindow == nil {
+		cfg.DrainWindow = func(int) time.Duration { return 3 * time.Second }
+	}
 	cfg.DrainMax = cmp.Or(cfg.DrainMax, 8*time.Second)
 	s := &Server{cfg: cfg, d: d}
 	var err error
@@ -156,16 +158,22 @@ func (s *Server) Run(ctx context.Context) error {
 	return err
 }
 
+// Retire turns readiness off, so that balancers send nobody new; who comes all the same is served. Run's context ends
+// what is left.
+func (s *Server) Retire() { s.draining.Store(true) }
+
 // drain closes the door: readiness off, nothing accepted, links told and waited for, requests finished, the rest cut.
 func (s *Server) drain(ctx context.Context, servers []*http.Server, listeners []net.Listener, cancelRequests func()) {
 	s.draining.Store(true)
 	for _, l := range listeners {
 		_ = l.Close()
 	}
-	s.d.Logger.InfoContext(ctx, "draining", slog.Int("links", s.d.Hub.Links()))
+	links := s.d.Hub.Links()
+	window := min(s.cfg.DrainWindow(links), s.cfg.DrainMax*3/4) // the rest is for those who did not go
+	s.d.Logger.InfoContext(ctx, "draining", slog.Int("links", links), slog.Duration("window", window))
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.DrainMax)
 	defer cancel()
-	s.d.Hub.Drain(end, "deploy", s.cfg.DrainWindow)
+	s.d.Hub.Drain(end, "deploy", window)
 	for _, srv := range servers {
 		soon, cancelSoon := context.WithTimeout(end, time.Second)
 		err := srv.Shutdown(soon)

@@ -241,7 +241,7 @@ func TestRestartAndTakeOverRace(t *testing.T) {
 			var wg sync.WaitGroup
 			var moveErr, renewErr error
 			wg.Go(func() { _, moveErr = h.move(k.ID, "m1", "m2", true) })
-			wg.Go(func() { _, renewErr = h.store.TakeOverLeases(h.ctx(), "m1", h.clock.Now()) })
+			wg.Go(func() { _, _, renewErr = h.store.StartNode(h.ctx(), "m1", "folder", 4*time.Second, h.clock.Now()) })
 			wg.Wait()
 			h.ok(renewErr)
 			after := h.sessionIn(k.Room)

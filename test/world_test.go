@@ -40,6 +40,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(childEnv) != "" {
 		os.Exit(child())
 	}
+	if path := os.Getenv(nodeEnv); path != "" {
+		os.Exit(runNode(path))
+	}
 	// nodes on PostgreSQL share it; the template of the tests' databases is sealed with this one
 	if err := os.Setenv("HEYI_MASTER_KEY", base64.StdEncoding.EncodeToString([]byte(storetest.MasterKey))); err != nil {
 		panic(err)

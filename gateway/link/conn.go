@@ -73,6 +73,7 @@ type conn struct {
 	synced   atomic.Uint64 // digest of the last sync
 	open     atomic.Bool   // the last sync named something
 	degraded atomic.Bool   // as the link was told
+	bytes    atomic.Int64  // of frames received and sent
 	welcomed atomic.Bool
 	replaced atomic.Bool  // a newer link took the address
 	leaving  atomic.Value // string: cause announced by going_away
@@ -157,6 +158,8 @@ func (c *conn) next(limit int) (buf *[]byte, code int, reason string) {
 	case n > limit:
 		putBuf(buf)
 		return nil, wire.CloseProtocol, "frame.too_large"
+	default:
+		c.bytes.Add(int64(n))
 	}
 	return buf, 0, ""
 }
@@ -209,7 +212,7 @@ func (c *conn) end(ctx context.Context) {
 	switch c.kind {
 	case kindDevice:
 		if was && empty && !c.replaced.Load() {
-			h.gone.add(Gone{Device: c.caller.DeviceID, Epoch: c.epoch, Cause: cause, At: h.d.Now()})
+			h.gone.add(Gone{Device: c.caller.DeviceID, Epoch: c.epoch, Cause: cause, At: h.d.Now(), Bytes: c.bytes.Load()})
 		}
 	case kindSession:
 		h.watch.mark(c.addr, watched{caller: c.caller})
@@ -301,6 +304,7 @@ func (c *conn) write() {
 		c.writing.Store(c.hub.d.Now().UnixNano())
 		err := c.ws.WriteMessage(it.kind(), it.data)
 		c.writing.Store(0)
+		c.bytes.Add(int64(len(it.data)))
 		if err != nil {
 			c.out.fail(0)
 			_ = c.ws.Close()

@@ -99,6 +99,7 @@ type Gone struct {
 	Epoch  int64
 	Cause  string // network, idle, reboot, update, user_off, deploy, server_closed, slow
 	At     time.Time
+	Bytes  int64 // of its frames, received and sent
 }
 
 // Seen is a sign of life of a live link.

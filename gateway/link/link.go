@@ -22,6 +22,7 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"sync"
@@ -302,6 +303,17 @@ func (h *Hub) Seen() []Seen {
 		if c.kind == kindDevice && now.Sub(time.Unix(0, told)) >= seenEvery && heard > told {
 			c.told.Store(now.UnixNano())
 			out = append(out, Seen{Device: c.caller.DeviceID, Epoch: c.epoch, At: time.Unix(0, heard)})
+		}
+	})
+	return out
+}
+
+// Linked returns a random share of the live links of devices, all of them at share 1, for the audit of presence.
+func (h *Hub) Linked(share float64) []Seen {
+	var out []Seen
+	h.each(func(c *conn) {
+		if c.kind == kindDevice && (share >= 1 || rand.Float64() < share) { //nolint:gosec // a sample is no secret
+			out = append(out, Seen{Device: c.caller.DeviceID, Epoch: c.epoch, At: time.Unix(0, c.heard.Load())})
 		}
 	})
 	return out

@@ -228,6 +228,7 @@ func bodies() map[wire.Type]any {
 		wire.RTCICE:       &wire.RTCICEBody{PC: "pub", Gen: 1, Candidate: "candidate:1", Mid: "0", MLine: 1},
 		wire.RTCRestart:   &wire.RTCRestartBody{PC: "sub", Fresh: true},
 		wire.RTCMute:      &wire.RTCMuteBody{Kind: "mic", On: true, Epoch: 3},
+		wire.RTCMove:      &wire.RTCMoveBody{Why: "drain"},
 		wire.RTCFail:      &wire.RTCFailBody{Code: "rtc.bad_sdp", RetryMS: 1000},
 		wire.RTCLevels:    &wire.RTCLevelsBody{Levels: map[string]int{"p": 42}},
 		wire.RoomPhase:    &wire.RoomPhaseBody{Epoch: 3, Phase: "joint", Zone: "joint", CanHear: []string{"调解员丙"}, CanSee: []string{"调解员丙"}, Recording: true},

@@ -23,7 +23,7 @@ const module = "heyi"
 var level = map[string]int{
 	"internal/fault": 0, "internal/ident": 0, "internal/lifecycle": 0, "internal/qr": 0, "internal/sign": 0, "internal/page": 0, "internal/spoken": 0, "gateway/wire": 0, "configs": 0, "kiosk-ui": 0,
 
-	"internal/org": 1, "internal/coord": 1, "internal/audit": 1, "mediation": 1, "mediation/paper": 1, "mediation/parcel": 1, "mediation/proof": 1, "media": 1, "media/nodes": 1,
+	"internal/org": 1, "internal/coord": 1, "internal/audit": 1, "mediation": 1, "mediation/paper": 1, "mediation/parcel": 1, "mediation/proof": 1, "media": 1, "media/nodes": 1, "store/archive": 1,
 
 	"people": 2, "devices": 2, "mediation/queue": 2, "mediation/session": 2, "mediation/partylink": 2, "internal/notify": 2,
 

@@ -49,8 +49,8 @@ type Deps struct {
 // Directory is this process's copy of the list of nodes.
 type Directory struct {
 	d    Deps
-	inc  int64 // registered incarnation, of Run alone
-	told map[string]bool
+	inc  int64                // registered incarnation, of Run alone
+	told map[string]time.Time // dead nodes, and when Dead was last told of them
 
 	mu      sync.RWMutex
 	list    []Node
@@ -76,7 +76,7 @@ func NewDirectory(d Deps) *Directory {
 	def(&d.Every, 250*time.Millisecond)
 	def(&d.Probe, 300*time.Millisecond)
 	def(&d.Kept, 24*time.Hour)
-	return &Directory{d: d, told: map[string]bool{}, heard: map[string]beat{}, loads: map[string]Load{}}
+	return &Directory{d: d, told: map[string]time.Time{}, heard: map[string]beat{}, loads: map[string]Load{}}
 }
 
 // Start writes this node's row and reads everybody's.
@@ -112,16 +112,21 @@ func (d *Directory) Step(ctx context.Context) error {
 		return err
 	}
 	for _, n := range d.suspects() {
-		if !d.alive(ctx, n.Health) && ctx.Err() == nil && d.d.Dead != nil {
-			if !d.told[n.Name] {
-				d.d.Logger.WarnContext(ctx, "a media node has died", slog.String("node", n.Name), slog.Int("rooms", n.Rooms))
-			}
-			d.told[n.Name] = true
-			d.d.Dead(ctx, n.Name)
+		last, again := d.told[n.Name]
+		if again && d.d.Now().Sub(last) < toldEvery || d.alive(ctx, n.Health) || ctx.Err() != nil || d.d.Dead == nil {
+			continue
 		}
+		if !again {
+			d.d.Logger.WarnContext(ctx, "a media node has died", slog.String("node", n.Name), slog.Int("rooms", n.Rooms))
+		}
+		d.told[n.Name] = d.d.Now()
+		d.d.Dead(ctx, n.Name)
 	}
 	return nil
 }
+
+// toldEvery is the pace of further tries with a dead node whose rooms found no place.
+const toldEvery = time.Second
 
 // register writes this node's row under the epoch of its lease: at start, and when it had to win the lease anew.
 func (d *Directory) register(ctx context.Context) error {

@@ -70,11 +70,14 @@ type ExecutorDeps struct {
 	Engine media.Engine
 	Nudges coord.Nudges
 	Node   string
-	Hosts  Hosts // nil: this is the only node
-	Limits Limits
-	Now    func() time.Time
-	Logger *slog.Logger
-	Sweep  time.Duration // 0 means 500 ms
+	Hosts  Hosts       // nil: this is the only node
+	Held   func() bool // whether this node's lease holds now; nil: always
+	// FrozenMax is how long rooms play on while it does not; 0 means 10 min.
+	FrozenMax time.Duration
+	Limits    Limits
+	Now       func() time.Time
+	Logger    *slog.Logger
+	Sweep     time.Duration // 0 means 500 ms
 }
 
 // Executor brings the rooms of one media node to its engine.
@@ -84,6 +87,7 @@ type Executor struct {
 
 	mu   sync.Mutex
 	news map[presenceKey]media.Presence // not yet written, the latest of each participant
+	mine map[ident.RoomID]int64         // what the engine runs, with its fence
 }
 
 type presenceKey struct {
@@ -99,7 +103,10 @@ func NewExecutor(d ExecutorDeps) *Executor {
 	if d.Limits == (Limits{}) {
 		d.Limits = Defaults()
 	}
-	return &Executor{d: d, wake: make(chan struct{}, 1), news: map[presenceKey]media.Presence{}}
+	if d.FrozenMax == 0 {
+		d.FrozenMax = 10 * time.Minute
+	}
+	return &Executor{d: d, wake: make(chan struct{}, 1), news: map[presenceKey]media.Presence{}, mine: map[ident.RoomID]int64{}}
 }
 
 // Wake makes Run look at once.
@@ -173,13 +180,14 @@ func (e *Executor) Restart(ctx context.Context) error {
 	return nil
 }
 
-// Step writes the presence that was reported and applies every spec that is newer than what the engine runs.
+// Step gives up rooms that were placed elsewhere, writes the presence that was reported and applies every spec that is
+// newer than what the engine runs.
 func (e *Executor) Step(ctx context.Context) error {
 	e.mu.Lock()
 	news := e.news
 	e.news = map[presenceKey]media.Presence{}
 	e.mu.Unlock()
-	var errs []error
+	errs := []error{e.surrender(ctx)}
 	for key, p := range news {
 		if err := e.present(ctx, p); err != nil {
 			errs = append(errs, err)
@@ -247,8 +255,13 @@ func (e *Executor) apply(ctx context.Context, spec media.RoomSpec) error {
 		if fault.CodeOf(err) == "rtc.no_room" {
 			err = nil
 		}
+		if err == nil {
+			e.forget(spec.Room)
+		}
 	} else {
-		_, err = e.d.Engine.Apply(ctx, spec)
+		if _, err = e.d.Engine.Apply(ctx, spec); err == nil {
+			e.holds(&spec)
+		}
 	}
 	switch fault.CodeOf(err) {
 	case "rtc.stale_epoch", "rtc.stale_fence":
@@ -346,7 +359,12 @@ func Nudges(c Change) []coord.Nudge {
 	}
 	t := wire.RoomMember
 	why := string(a.State)
+	moved := b.ID != "" && a.Room == b.Room && a.State.Live() && a.Node != b.Node
 	switch {
+	case moved && a.OverlapUntil != 0:
+		t, why = wire.RTCMove, "drain"
+	case moved:
+		t, why = wire.RTCMove, "lost"
 	case !a.State.Live() && (b.ID == "" || b.State.Live()):
 		t = wire.RoomEnded
 	case a.State != b.State:
@@ -371,6 +389,9 @@ func Nudges(c Change) []coord.Nudge {
 	}
 	if a.Epoch != b.Epoch {
 		list = append(list, coord.Nudge{To: "media/" + a.Node, ID: string(a.ID), Ver: a.Epoch})
+	}
+	if b.ID != "" && a.Node != b.Node {
+		list = append(list, coord.Nudge{To: "media/" + b.Node, ID: string(a.ID), Ver: a.Epoch}) // it gives the room up
 	}
 	if a.State != b.State {
 		list = append(list, coord.Nudge{To: coord.ToConsole, ID: "sessions"})

@@ -78,9 +78,20 @@ func SQLiteConfig(tb testing.TB) store.Config {
 // PostgresConfig names a PostgreSQL database of the test, cloned from the migrated template and dropped at its end.
 func PostgresConfig(tb testing.TB) store.Config {
 	tb.Helper()
+	return postgres(tb, shared.database)
+}
+
+// EmptyPostgresConfig names a PostgreSQL database of the test that has no tables; it is dropped at its end.
+func EmptyPostgresConfig(tb testing.TB) store.Config {
+	tb.Helper()
+	return postgres(tb, shared.empty)
+}
+
+func postgres(tb testing.TB, database func(context.Context) (string, func(context.Context) error, error)) store.Config {
+	tb.Helper()
 	// A test's own context ends before its clean-up does.
 	ctx := context.WithoutCancel(tb.Context())
-	url, drop, err := shared.database(ctx)
+	url, drop, err := database(ctx)
 	if err != nil {
 		tb.Fatalf("PostgreSQL for tests: %v", err)
 	}

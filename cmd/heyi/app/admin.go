@@ -19,15 +19,23 @@ import (
 const adminUsage = `heyi admin staff add -login NAME -name NAME -unit CODE -roles lawyer,mediator [-title TITLE] [-langs zh,mn]
 heyi admin staff password -login NAME
 heyi admin units import FILE   (CSV like internal/org/chifeng.csv)
+heyi admin backup [-with texts,...] FILE    everything in the database, while the node runs; FILE - is standard output
+heyi admin restore [-check] FILE            into an empty database; -check only reads the file
 heyi admin handoff list                     packages that have not arrived
 heyi admin handoff retry ID | -all-dead     try again what was given up
 heyi admin handoff key                      the line for cases.senders of a case store elsewhere`
 
 // Admin carries out one administrative command on the database of the configuration. The server may be running on
-// PostgreSQL; an embedded database must be stopped first, because one process holds its folder.
+// PostgreSQL; an embedded database must be stopped first, because one process holds its folder. A backup needs no stop.
 func Admin(ctx context.Context, cfg configs.Config, args []string, out io.Writer) error {
 	if len(args) < 2 {
 		return errors.New(adminUsage)
+	}
+	switch args[0] {
+	case "backup":
+		return backup(ctx, cfg, args[1:], out)
+	case "restore":
+		return restore(ctx, cfg, args[1:], out)
 	}
 	unlock, err := lockData(cfg.Data)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"heyi/cases"
@@ -90,6 +91,8 @@ type node struct {
 	streams  *devices.Streams
 	commands *devices.Commands
 	registry *devices.Registry
+	history  *devices.History
+	upkeep   *devices.Upkeep
 	tokens   *auth.Tokens
 	auth     *auth.Authenticator
 	engine   *rtc.Engine
@@ -103,13 +106,14 @@ type node struct {
 	flow     *flow.Flow
 	views    *flow.Views
 	hub      *link.Hub
+	retire   func() // turns readiness off
 	tz       *time.Location
 	deaf     atomic.Bool // other nodes live that this one cannot hear
 }
 
 // build makes the parts in the order in which they start.
 func (n *node) build(ctx context.Context) (err error) {
-	n.group.StopTimeout = n.cfg.HTTP.DrainTimeout + 10*time.Second
+	n.group.StopTimeout = max(n.cfg.HTTP.DrainTimeout, n.cfg.Media.DrainDeadline+n.cfg.Media.DrainOverlap) + 10*time.Second
 	n.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if n.tz, err = time.LoadLocation(serviceTZ); err != nil {
 		n.tz = time.FixedZone("CST", 8*60*60)
@@ -162,7 +166,7 @@ func (n *node) identity(ctx context.Context, incarnation int64) error {
 		reg.DemoUnit, reg.DemoName = u.ID, "演示电视"
 	}
 	n.registry = devices.NewRegistry(reg, devices.Deps{
-		Claims: n.store, Fleet: n.store, CA: n.keys, Limiter: n.loose, Nudges: n.coord, Now: time.Now, Logger: n.logger,
+		Claims: n.store, Fleet: n.store, Lists: n.store, CA: n.keys, Limiter: n.loose, Nudges: n.coord, Now: time.Now, Logger: n.logger,
 	})
 	n.self = devices.NodeID{Name: n.cfg.Node.Name, Inc: incarnation}
 	n.streams = devices.NewStreams(devices.StreamsDeps{Store: n.store, Node: n.self, Kept: c.EventsKept, Logger: n.logger})
@@ -172,6 +176,11 @@ func (n *node) identity(ctx context.Context, incarnation int64) error {
 	n.presence = devices.NewPresence(devices.PresenceConfig{Grace: c.Grace, Sweep: c.Sweep}, devices.PresenceDeps{
 		Store: n.store, Leases: n.leases, Nudges: n.coord, Node: n.self,
 		Live: func() []devices.Sighting { return link.Sightings(n.hub.Seen()) }, Now: time.Now, Logger: n.logger,
+	})
+	n.history = devices.NewHistory(n.store, time.Now)
+	n.upkeep = devices.NewUpkeep(devices.UpkeepConfig{Every: c.Audit, Kept: c.LinksKept}, devices.UpkeepDeps{
+		Store: n.store, Leases: n.leases, Node: n.self, Drift: driftGauge(n.metrics), Now: time.Now, Logger: n.logger,
+		Links: func(share float64) []devices.Sighting { return link.Sightings(n.hub.Linked(share)) },
 	})
 	n.tokens = auth.NewTokens(n.keys, n.store)
 	n.links = n.partyLinks()
@@ -183,6 +192,18 @@ func (n *node) identity(ctx context.Context, incarnation int64) error {
 		Wake: func() { n.rooms.Wake() },
 	})
 	return n.presence.Restart(ctx) //nolint:wrapcheck // names itself
+}
+
+// driftGauge shows by how much things differ that must agree.
+func driftGauge(reg prometheus.Registerer) func(kind string, n int) {
+	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Namespace: "heyi", Subsystem: "fleet", Name: "drift", Help: "Devices about which presence does not agree with itself; must be 0.",
+	}, []string{"kind"})
+	reg.MustRegister(g)
+	for _, kind := range []string{devices.DriftCounters, devices.DriftNoRow, devices.DriftNoSocket} {
+		g.WithLabelValues(kind).Set(0)
+	}
+	return func(kind string, n int) { g.WithLabelValues(kind).Set(float64(n)) }
 }
 
 // mediation makes the line, the sessions and the rooms.
@@ -210,7 +231,7 @@ func (n *node) mediation(ctx context.Context, leases map[string]int64) error {
 	}
 	name := n.cfg.Node.Name
 	n.rooms = session.NewExecutor(session.ExecutorDeps{
-		Store: n.store, Engine: engine, Nudges: n.coord, Node: name, Hosts: n.nodes, Limits: limits, Now: time.Now, Logger: n.logger, Sweep: n.cfg.Media.SpecSweep,
+		Store: n.store, Engine: engine, Nudges: n.coord, Node: name, Hosts: n.nodes, Held: n.holdsRooms, FrozenMax: n.cfg.Media.FrozenMax, Limits: limits, Now: time.Now, Logger: n.logger, Sweep: n.cfg.Media.SpecSweep,
 	})
 	n.desk = queue.NewDesk(queue.Deps{Store: n.store, Nudges: n.coord, Node: name, Now: time.Now, Limits: lines, TZ: n.tz})
 	n.flow = flow.New(flow.Deps{Store: n.store, Rooms: n.rooms, Nudges: n.coord, Node: name, Place: n.nodes.Place, Queue: lines, Session: limits, Logger: n.logger})
@@ -229,10 +250,12 @@ func (n *node) mediation(ctx context.Context, leases map[string]int64) error {
 	n.group.Add("keys", n.keys.Run)
 	n.group.Add("leases", n.leases.Run)
 	n.group.Add("media", engine.Run)
-	n.group.Add("nodes", n.nodes.Run)
 	n.group.Add("rooms", n.rooms.Run)
+	n.group.Add("frozen", n.rooms.Guard)
+	n.group.Add("nodes", n.nodes.Run)
 	n.group.Add("presence", n.presence.Run)
 	n.group.Add("commands", n.commands.Run)
+	n.group.Add("upkeep", n.upkeep.Run)
 	n.group.Add("matcher", matcher.Run)
 	n.group.Add("timers", sweeper.Run)
 	n.group.Add("finisher", (&flow.Finisher{Dockets: n.dockets}).Run)
@@ -258,7 +281,11 @@ func (n *node) front(ctx context.Context) error {
 	})
 	link.Topics{Requests: n.requests(), Dockets: n.dockets}.Register(n.hub)
 	n.group.Add("audit", n.audit)
-	return n.open(ctx, n.areas())
+	if err := n.open(ctx, n.areas()); err != nil {
+		return err
+	}
+	n.group.Add("rooms move away", n.moveAway) // the last part stops first
+	return nil
 }
 
 // open makes the REST door with its areas, and the port.
@@ -273,11 +300,13 @@ func (n *node) open(ctx context.Context, areas []rest.Area) error {
 		tls.Dir = n.cfg.Data
 	}
 	server, err := gateway.New(ctx, gateway.Config{
-		Listen: c.Listen, Plain: c.PlainListen, TLS: tls, Trusted: n.trusted(), Nodes: n.sockets, MetricsToken: c.MetricsToken, DrainMax: c.DrainTimeout,
+		Listen: c.Listen, Plain: c.PlainListen, TLS: tls, Trusted: n.trusted(), Nodes: n.sockets, MetricsToken: c.MetricsToken,
+		DrainWindow: n.drainWindow, DrainMax: c.DrainTimeout,
 	}, gateway.Deps{API: api, Hub: n.hub, UI: kioskui.Handler(), Ready: n.store.Ping, Coord: n.coordState, Metrics: n.metrics, Logger: n.logger, Now: time.Now})
 	if err != nil {
 		return fmt.Errorf("front door: %w", err)
 	}
+	n.retire = server.Retire
 	n.group.Add("texts", n.textSender().Run)
 	n.group.Add("memory", n.memory)
 	n.group.Add("load", n.load)

@@ -177,6 +177,6 @@ func (n *node) casesOnly(ctx context.Context, incarnation int64) error {
 		Watch: func(context.Context, string, auth.Caller, bool) {}, Metrics: n.metrics, Logger: n.logger, Now: time.Now,
 	})
 	return n.open(ctx, append(n.caseAreas(), n.staffArea(),
-		rest.Console{Registry: n.registry, Figures: func(context.Context, ident.UnitID) (rest.Figures, error) { return rest.Figures{}, nil }, Now: time.Now},
+		n.consoleArea(func(context.Context, ident.UnitID) (rest.Figures, error) { return rest.Figures{}, nil }),
 		n.deviceArea()))
 }

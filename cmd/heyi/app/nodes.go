@@ -4,12 +4,14 @@ import (
 	"context"
 	"crypto/tls"
 	"io"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"heyi/media/nodes"
+	"heyi/mediation/session"
 )
 
 // directory makes the list of media nodes. Its own row is written before any room is placed.
@@ -22,10 +24,23 @@ func (n *node) directory(ctx context.Context) error {
 		self.Health = self.URL + "/healthz"
 	}
 	n.nodes = nodes.NewDirectory(nodes.Deps{
-		Store: n.store, Leases: n.leases, Self: self, Loads: n.loads, Alive: newHealth().alive,
+		Store: n.store, Leases: n.leases, Self: self, Loads: n.loads, Alive: newHealth().alive, Dead: n.takeOver,
 		TTL: n.cfg.Media.LeaseTTL, Now: time.Now, Logger: n.logger,
 	})
 	return n.nodes.Start(ctx) //nolint:wrapcheck // names itself
+}
+
+// takeOver hears of a dead node.
+func (n *node) takeOver(ctx context.Context, name string) {
+	if err := n.rooms.TakeOver(ctx, name); err != nil && ctx.Err() == nil {
+		n.logger.WarnContext(ctx, "rooms of a dead node wait", slog.String("node", name), slog.Any("error", err))
+	}
+}
+
+// holdsRooms reports whether the lease under which rooms stand here holds now.
+func (n *node) holdsRooms() bool {
+	_, ok := n.leases.Held(context.Background(), nodes.Lease(n.cfg.Node.Name))
+	return ok
 }
 
 // loads reads what nodes report about themselves.
@@ -79,4 +94,50 @@ func (h health) alive(ctx context.Context, address string) bool {
 	_, err = io.Copy(io.Discard, io.LimitReader(res.Body, 4<<10))
 	_ = res.Body.Close()
 	return err == nil
+}
+
+// moveAway waits for the end of the process; then rooms go to other nodes, before the door closes. Without another
+// node they stay, and the restarted process takes them up again.
+func (n *node) moveAway(ctx context.Context) error {
+	<-ctx.Done()
+	end := ctx.Err()
+	c := n.cfg.Media
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.DrainDeadline+c.DrainOverlap+time.Second)
+	defer cancel()
+	n.retire()
+	soon, cancel := context.WithTimeout(ctx, 5*time.Second) // without the database nothing can move
+	defer cancel()
+	if err := n.nodes.Drain(soon); err != nil {
+		n.logger.WarnContext(ctx, "this node is not marked as draining", slog.Any("error", err))
+		return end
+	}
+	if n.nodes.Others() == 0 {
+		return end
+	}
+	rule := session.DrainRule{Deadline: c.DrainDeadline, Overlap: c.DrainOverlap, Settle: c.DrainSettle}
+	if err := n.rooms.Drain(ctx, rule); err != nil {
+		n.logger.WarnContext(ctx, "rooms stay on a node that stops", slog.Any("error", err))
+	}
+	return end
+}
+
+// What a node takes of reconnecting links, and the bounds of the window in which they are asked to spread (fleet.md §4).
+const (
+	connectsPerNode = 800 // a second: the admission limit less its reserve
+	windowLeast     = 5 * time.Second
+	windowMost      = 150 * time.Second
+	windowAlone     = 3 * time.Second // nobody takes them: they wait for this node to come back
+)
+
+// drainWindow is how long links may take to leave for the other nodes.
+func (n *node) drainWindow(links int) time.Duration {
+	others := 0
+	if n.nodes != nil {
+		others = n.nodes.Others()
+	}
+	if others == 0 {
+		return windowAlone
+	}
+	spread := time.Duration(2*links) * time.Second / time.Duration(others*connectsPerNode)
+	return min(max(spread, windowLeast), windowMost)
 }

@@ -44,6 +44,10 @@ func Migrate(ctx context.Context, cfg configs.Config) error {
 		return err
 	}
 	defer unlock()
+	return migrate(ctx, cfg)
+}
+
+func migrate(ctx context.Context, cfg configs.Config) error {
 	s, err := openStore(ctx, cfg, newLogger(cfg))
 	if err != nil {
 		return err
@@ -75,18 +79,25 @@ func openStore(ctx context.Context, cfg configs.Config, logger *slog.Logger) (*s
 	if err != nil {
 		return nil, err
 	}
-	dsn := cfg.Store.DSN
-	if dsn == "" {
-		dsn = filepath.Join(cfg.Data, "heyi.db")
-	}
-	s, err := store.Open(ctx, store.Config{
-		Driver: cfg.Store.Driver, DSN: dsn, MasterKey: key, Readers: cfg.Store.Readers, BatchMax: cfg.Store.BatchMax,
-		SealAlg: sign.Alg(cfg.Handoff.Seal), Now: time.Now, Logger: logger,
-	})
+	c := storeConfig(cfg, logger)
+	c.MasterKey = key
+	s, err := store.Open(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("database: %w", err)
 	}
 	return s, nil
+}
+
+// storeConfig is the database of the configuration, without the master key.
+func storeConfig(cfg configs.Config, logger *slog.Logger) store.Config {
+	dsn := cfg.Store.DSN
+	if dsn == "" {
+		dsn = filepath.Join(cfg.Data, "heyi.db")
+	}
+	return store.Config{
+		Driver: cfg.Store.Driver, DSN: dsn, Readers: cfg.Store.Readers, BatchMax: cfg.Store.BatchMax,
+		SealAlg: sign.Alg(cfg.Handoff.Seal), Now: time.Now, Logger: logger,
+	}
 }
 
 // openParts opens the database and loads what lies in it. The demo's tree is made when it is missing.

@@ -14,6 +14,9 @@ import (
 	"heyi/internal/ident"
 )
 
+// masterKeyFile is the master key of a single node, in its data folder.
+const masterKeyFile = "master.key"
+
 // masterKeySize is the length of HEYI_MASTER_KEY in bytes (AES-256).
 const masterKeySize = 32
 
@@ -61,7 +64,7 @@ func masterKey(dir, driver string) ([]byte, error) {
 	if driver != "sqlite" {
 		return nil, errors.New("HEYI_MASTER_KEY is not set: several nodes may share this database, so give all of them the same key (openssl rand -base64 32)")
 	}
-	path := filepath.Join(dir, "master.key")
+	path := filepath.Join(dir, masterKeyFile)
 	b, err := os.ReadFile(path) //nolint:gosec // the operator's own folder
 	if err == nil {
 		return decodeKey(strings.TrimSpace(string(b)), path)
@@ -77,6 +80,23 @@ func masterKey(dir, driver string) ([]byte, error) {
 		return nil, fmt.Errorf("master key: %w", err)
 	}
 	return key, nil
+}
+
+// knownMasterKey returns HEYI_MASTER_KEY or the first of the files that is there; it makes no new one.
+func knownMasterKey(files ...string) ([]byte, error) {
+	if v := os.Getenv("HEYI_MASTER_KEY"); v != "" {
+		return decodeKey(v, "HEYI_MASTER_KEY")
+	}
+	for _, path := range files {
+		b, err := os.ReadFile(path) //nolint:gosec // the operator's own folder
+		if err == nil {
+			return decodeKey(strings.TrimSpace(string(b)), path)
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("master key: %w", err)
+		}
+	}
+	return nil, fmt.Errorf("the master key of the saved node is needed, which a backup does not hold: set HEYI_MASTER_KEY, or put its master.key at %s", files[0])
 }
 
 func decodeKey(text, where string) ([]byte, error) {
