@@ -329,7 +329,7 @@ func powerCut(ctx context.Context, r *run, rnd *mrand.Rand, _ []string, say func
 	wg.Wait()
 	wait(ctx, d)
 	for _, b := range r.boxes {
-		b.switchOn(r.lives, r.rand(), true)
+		r.on(b)
 	}
 	return nil
 }
@@ -351,7 +351,7 @@ func switchOff(ctx context.Context, r *run, rnd *mrand.Rand, _ []string, say fun
 	r.later(func() {
 		wait(ctx, d)
 		for _, b := range list {
-			b.switchOn(r.lives, r.rand(), true)
+			r.on(b)
 			r.hands.give([]string{b.dev.Serial})
 		}
 	})

@@ -237,12 +237,6 @@ func (c *caller) leave() {
 	c.session = ""
 }
 
-// How long a conversation takes.
-const (
-	talkLeast = 8 * time.Second
-	talkMost  = 40 * time.Second
-)
-
 // desk is a mediator at work.
 type desk struct {
 	login  string
@@ -253,6 +247,8 @@ type desk struct {
 	rnd    *mrand.Rand
 	link   *mrand.Rand // of the goroutine that keeps the link
 	nudge  chan struct{}
+
+	longest time.Duration // conversation
 
 	since map[string]time.Time // since when a session is joint
 	talk  map[string]time.Duration
@@ -436,7 +432,7 @@ func (d *desk) converse(ctx context.Context, v deskView) error {
 		return nil
 	}
 	if d.since[s.ID].IsZero() {
-		d.since[s.ID], d.talk[s.ID] = time.Now(), between(d.rnd, talkLeast, talkMost)
+		d.since[s.ID], d.talk[s.ID] = time.Now(), between(d.rnd, d.longest/5, d.longest)
 	}
 	if time.Since(d.since[s.ID]) < d.talk[s.ID] {
 		return nil

@@ -19,7 +19,6 @@ import (
 
 // How a run is paced.
 const (
-	warmUp      = 15 * time.Second
 	goHome      = 5 * time.Minute // everybody finishes what is begun
 	settleAtAll = 5 * time.Minute // until the last package and report has arrived
 	coolDown    = 3 * time.Minute // links are gone, what they took is given back
@@ -51,7 +50,7 @@ type run struct {
 	desks    []*desk
 	op       *operator // nil: this build knows no commands
 	asker    *asker
-	lives    context.Context // of the devices
+	on       func(b *box) // switches a device on for as long as the run lasts
 	base     map[string]vitals
 	restarts atomic.Int64 // nodes that ended by themselves and were started again
 
@@ -135,7 +134,7 @@ func (r *run) all(ctx context.Context) error {
 	err := r.faultsAndRest(ctx)
 	r.say("everybody goes home")
 	r.stage.closing.Store(true)
-	err = errors.Join(err, crowd.leave(r))
+	crowd.leave(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -207,6 +206,7 @@ func (r *run) populate(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		d.longest = r.c.Talk
 		r.desks = append(r.desks, d)
 	}
 	if r.cl.orders {
@@ -247,14 +247,15 @@ type crowd struct {
 // arrive switches the devices on and lets everybody begin.
 func (r *run) arrive(ctx context.Context) *crowd {
 	c := &crowd{}
-	r.lives, c.endLives = context.WithCancel(ctx)
-	var deskCtx, citizenCtx, reportCtx, otherCtx context.Context
+	var lives, deskCtx, citizenCtx, reportCtx, otherCtx context.Context
+	lives, c.endLives = context.WithCancel(ctx)
+	r.on = func(b *box) { b.switchOn(lives, r.rand(), true) }
 	deskCtx, c.endDesks = context.WithCancel(ctx)
 	citizenCtx, c.endCitizens = context.WithCancel(ctx)
 	reportCtx, c.endReports = context.WithCancel(ctx)
 	otherCtx, c.endOthers = context.WithCancel(ctx)
 	for _, b := range r.boxes {
-		b.switchOn(r.lives, r.rand(), true)
+		r.on(b)
 	}
 	for _, d := range r.desks {
 		c.desks.Go(func() {
@@ -292,7 +293,7 @@ func (r *run) stuck(err error, who string, doing func() string) {
 }
 
 // leave waits until the citizens are served and the desks have nothing left, then sends them home. Devices stay.
-func (c *crowd) leave(r *run) error {
+func (c *crowd) leave(ctx context.Context, r *run) {
 	done := make(chan struct{})
 	go func() { // ends with the citizens, whose context ends below at the latest
 		c.citizens.Wait()
@@ -312,16 +313,15 @@ func (c *crowd) leave(r *run) error {
 	}
 	c.endCitizens()
 	<-done
-	wait(r.lives, 5*time.Second) // desks take their forms
+	wait(ctx, 5*time.Second) // desks take their forms
 	c.endDesks()
 	c.desks.Wait()
 	c.endReports() // what was written must arrive, more does not come
-	return nil
 }
 
 // faultsAndRest injects the faults, then heals everything.
 func (r *run) faultsAndRest(ctx context.Context) error {
-	if !wait(ctx, warmUp) {
+	if !wait(ctx, r.c.Warm) {
 		return ctx.Err()
 	}
 	if err := r.inject(ctx); err != nil {
