@@ -13,7 +13,7 @@ FONTS := $(BUILD)/fonts/NotoSansSC-Regular.ttf
 LDFLAGS := -s -w -X heyi/cmd/heyi/app.Version=$(VERSION)
 UI_SOURCES := $(shell find $(UI)/src $(UI)/locales $(UI)/tiles $(UI)/public $(UI)/scripts -type f 2>/dev/null) $(wildcard $(UI)/*.html $(UI)/*.ts $(UI)/*.json)
 
-.PHONY: help run warm fonts test test-signed test-go test-race test-ui test-e2e lint bench bench-store bench-console chaos-handoff ui bench-call clean deps-run deps-test screens
+.PHONY: help run warm fonts test test-signed test-go test-race test-ui test-e2e lint bench bench-store bench-console chaos chaos-handoff ui bench-call clean deps-run deps-test screens
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -65,6 +65,10 @@ bench-console: $(BUILD)/fleetsim $(BUILD)/pg # lists, windows and counts of 100,
 chaos-handoff: $(BUILD)/pg $(FONTS) ## kill -9 between signature and receipt, TRIALS=300 times, on both databases (SEED= repeats a run)
 	HEYI_TEST_TRIALS=$(TRIALS) HEYI_TEST_SEED=$(SEED) $(BUILD)/pg -- $(GO) test ./store -count=1 -v -run '^TestHandoffChaos$$' -timeout 90m
 
+FAULTS ?= 200
+chaos: $(BUILD)/heyi $(BUILD)/chaos $(BUILD)/heyi-clock ## three nodes under FAULTS=200 injected faults: kills, pauses, cuts, clocks (SEED= repeats the choices of a run)
+	$(BUILD)/chaos -heyi $(BUILD)/heyi -clock $(BUILD)/heyi-clock -fonts $(BUILD)/fonts -faults $(FAULTS) $(if $(SEED),-seed $(SEED)) -json $(BUILD)/chaos.json
+
 bench-call: ui $(BUILD)/heyi ## OK on the ring to the first decoded frame, five calls in Chromium, on a quiet machine
 	cd $(UI) && node e2e/run.mjs latency
 
@@ -108,6 +112,12 @@ $(BUILD)/heyi: $(GO_SOURCES) go.mod $(BUILD)/ui.stamp $(wildcard store/migration
 
 $(BUILD)/fleetsim: $(GO_SOURCES) go.mod
 	CGO_ENABLED=0 $(GO) build -trimpath -o $@ ./cmd/fleetsim
+
+$(BUILD)/chaos: $(GO_SOURCES) go.mod
+	CGO_ENABLED=0 $(GO) build -trimpath -o $@ ./test/chaos
+
+$(BUILD)/heyi-clock: $(BUILD)/heyi $(BUILD)/chaos # the same sources with a clock that can jump (docs/chaos.md)
+	$(BUILD)/chaos clock ./cmd/heyi $@
 
 $(BUILD)/pg: $(wildcard store/storetest/pg/*.go) go.mod
 	$(GO) build -o $@ ./store/storetest/pg

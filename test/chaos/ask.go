@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	mrand "math/rand/v2"
 	"net/http"
 	"sync"
@@ -145,9 +146,7 @@ func (a *asker) once(ctx context.Context, base string, q request, raw []byte) (i
 	if err != nil {
 		return 0, nil, fmt.Errorf("request: %w", err)
 	}
-	for k, v := range q.header {
-		r.Header[k] = v
-	}
+	maps.Copy(r.Header, q.header)
 	if raw != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}

@@ -60,7 +60,7 @@ func (r *run) check(ctx context.Context) error {
 	}
 	defer b.close(ctx)
 	for _, f := range []func(context.Context, *books) error{
-		r.checkTickets, r.checkSessions, r.checkRatings, r.checkHandoffs, r.checkAudit, r.checkReports, r.checkOffline, r.checkCounters,
+		r.checkTickets, r.checkSessions, r.checkRatings, r.checkHandoffs, r.checkAudit, r.checkReports, r.checkOrders, r.checkOffline, r.checkCounters,
 	} {
 		if err := f(ctx, b); err != nil {
 			return err

@@ -27,14 +27,15 @@ import (
 // cluster is one installation: PostgreSQL, Redis when the program knows it, and its nodes, each behind forwarders of its
 // own to clients, PostgreSQL and Redis.
 type cluster struct {
-	c     config
-	dir   string
-	n     *nursery
-	env   []string // what every process of the program gets
-	pg    *postgres
-	redis *redis // nil: this build keeps coordination in memory
-	nodes []*server
-	log   *os.File
+	c      config
+	dir    string
+	n      *nursery
+	env    []string // what every process of the program gets
+	pg     *postgres
+	redis  *redis // nil: this build keeps coordination in memory
+	orders bool   // this build knows commands to devices
+	nodes  []*server
+	log    *os.File
 }
 
 // server is one node of the installation.
@@ -87,6 +88,7 @@ func (cl *cluster) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	cl.orders = has(settings, "link", "down_sweep")
 	if has(settings, "coord", "driver") {
 		if cl.redis, err = newRedis(ctx, cl.n, cl.dir, cl.log); err != nil {
 			return err

@@ -25,6 +25,9 @@ type config struct {
 	Citizens int           // of the devices, those with people who draw tickets
 	Desks    int           // mediators
 	Time     time.Duration // within which the faults are injected
+	Warm     time.Duration // before the first fault
+	Talk     time.Duration // longest conversation
+	Only     string        // kinds of faults, separated by commas; empty: all
 	Out      io.Writer
 }
 
@@ -47,6 +50,9 @@ func parse(args []string, out io.Writer) (config, error) {
 	fs.IntVar(&c.Citizens, "citizens", 16, "devices with people who ask for advice")
 	fs.IntVar(&c.Desks, "desks", 6, "mediators")
 	fs.DurationVar(&c.Time, "time", 12*time.Minute, "time within which the faults are injected")
+	fs.DurationVar(&c.Warm, "warm", 15*time.Second, "time before the first fault")
+	fs.DurationVar(&c.Talk, "talk", 40*time.Second, "longest conversation")
+	fs.StringVar(&c.Only, "only", "", "kinds of faults, separated by commas; empty: all")
 	if err := fs.Parse(args); err != nil {
 		return c, fmt.Errorf("flags: %w", err)
 	}

@@ -329,14 +329,14 @@ func powerCut(ctx context.Context, r *run, rnd *mrand.Rand, _ []string, say func
 	wg.Wait()
 	wait(ctx, d)
 	for _, b := range r.boxes {
-		b.switchOn(r.lives, r.rand(), true)
+		r.on(b)
 	}
 	return nil
 }
 
 // switchOff turns a few devices off for longer than any grace: they must be shown offline.
 func switchOff(ctx context.Context, r *run, rnd *mrand.Rand, _ []string, say func(string, ...any)) error {
-	d := between(rnd, 200*time.Second, 300*time.Second)
+	d := between(rnd, 190*time.Second, 230*time.Second)
 	n := 1 + rnd.IntN(3)
 	var list []*box
 	for range n {
@@ -351,7 +351,7 @@ func switchOff(ctx context.Context, r *run, rnd *mrand.Rand, _ []string, say fun
 	r.later(func() {
 		wait(ctx, d)
 		for _, b := range list {
-			b.switchOn(r.lives, r.rand(), true)
+			r.on(b)
 			r.hands.give([]string{b.dev.Serial})
 		}
 	})

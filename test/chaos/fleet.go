@@ -42,7 +42,7 @@ type box struct {
 	said   int // reports written, numbered from 1
 	offAt  time.Time
 	gaveUp error
-	ran    map[string]int // commands that took effect, by id
+	ran    map[string][]time.Time // when commands took effect, by id
 }
 
 // span is a time during which the device held a welcomed link.
@@ -83,7 +83,7 @@ func newBox(no int, unit string, serial string) (*box, error) {
 		d.Kind, d.Class = "kiosk", "public"
 	}
 	d.Model, d.KeyStore, d.Org, d.Name = "chaos", "webcrypto", unit, fmt.Sprintf("%s%03d", d.Kind, no)
-	return &box{no: no, dev: d, ran: map[string]int{}}, nil
+	return &box{no: no, dev: d, ran: map[string][]time.Time{}}, nil
 }
 
 // switchOn starts the device; it is nobody's choice but the caller's whether it connects at once.
@@ -104,7 +104,7 @@ func (b *box) switchOn(ctx context.Context, rnd *mrand.Rand, atOnce bool) {
 		defer close(done)
 		err := b.dev.Live(ctx, sim.Life{
 			Hosts: b.hosts, Telemetry: telemetryEvery, Report: 24 * time.Hour, AtOnce: atOnce, Rand: rnd,
-			On: sim.Events{Up: b.up, Down: b.down, Frame: b.frame},
+			On: sim.Events{Up: b.up, Down: b.down, Frame: b.frame, Order: b.did},
 		})
 		if err != nil && !errors.Is(err, context.Canceled) {
 			b.mu.Lock()

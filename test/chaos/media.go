@@ -42,7 +42,10 @@ func (st *studio) attend(ctx context.Context, a *asker, sign func(http.Header) b
 	if err != nil {
 		return
 	}
-	var was, lastNode = time.Time{}, ""
+	var (
+		was      time.Time
+		lastNode string
+	)
 	for ctx.Err() == nil {
 		var (
 			ready sim.RoomReady

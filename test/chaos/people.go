@@ -248,6 +248,8 @@ type desk struct {
 	link   *mrand.Rand // of the goroutine that keeps the link
 	nudge  chan struct{}
 
+	longest time.Duration // conversation
+
 	since map[string]time.Time // since when a session is joint
 	talk  map[string]time.Duration
 	keys  map[string]string // idempotency keys of what was begun, by operation and session
@@ -430,7 +432,7 @@ func (d *desk) converse(ctx context.Context, v deskView) error {
 		return nil
 	}
 	if d.since[s.ID].IsZero() {
-		d.since[s.ID], d.talk[s.ID] = time.Now(), time.Duration(5000+d.rnd.IntN(20000))*time.Millisecond
+		d.since[s.ID], d.talk[s.ID] = time.Now(), between(d.rnd, d.longest/5, d.longest)
 	}
 	if time.Since(d.since[s.ID]) < d.talk[s.ID] {
 		return nil

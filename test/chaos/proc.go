@@ -67,8 +67,6 @@ func (n *nursery) start(out io.Writer, env []string, as *syscall.Credential, dir
 	return p, nil
 }
 
-func (p *proc) pid() int { return p.cmd.Process.Pid }
-
 // signal does nothing to a process that has ended.
 func (p *proc) signal(s syscall.Signal) {
 	p.mu.Lock()

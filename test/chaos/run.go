@@ -19,7 +19,6 @@ import (
 
 // How a run is paced.
 const (
-	warmUp      = 15 * time.Second
 	goHome      = 5 * time.Minute // everybody finishes what is begun
 	settleAtAll = 5 * time.Minute // until the last package and report has arrived
 	coolDown    = 3 * time.Minute // links are gone, what they took is given back
@@ -49,8 +48,9 @@ type run struct {
 	boxes    []*box
 	citizens []*citizen
 	desks    []*desk
+	op       *operator // nil: this build knows no commands
 	asker    *asker
-	lives    context.Context // of the devices
+	on       func(b *box) // switches a device on for as long as the run lasts
 	base     map[string]vitals
 	restarts atomic.Int64 // nodes that ended by themselves and were started again
 
@@ -134,7 +134,7 @@ func (r *run) all(ctx context.Context) error {
 	err := r.faultsAndRest(ctx)
 	r.say("everybody goes home")
 	r.stage.closing.Store(true)
-	err = errors.Join(err, crowd.leave(r))
+	crowd.leave(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -206,7 +206,11 @@ func (r *run) populate(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		d.longest = r.c.Talk
 		r.desks = append(r.desks, d)
+	}
+	if r.cl.orders {
+		r.op = &operator{d: op, boxes: r.boxes, idle: r.boxes[r.c.Citizens:], rnd: r.rand()}
 	}
 	r.say("enrolled")
 	return nil
@@ -243,14 +247,15 @@ type crowd struct {
 // arrive switches the devices on and lets everybody begin.
 func (r *run) arrive(ctx context.Context) *crowd {
 	c := &crowd{}
-	r.lives, c.endLives = context.WithCancel(ctx)
-	var deskCtx, citizenCtx, reportCtx, otherCtx context.Context
+	var lives, deskCtx, citizenCtx, reportCtx, otherCtx context.Context
+	lives, c.endLives = context.WithCancel(ctx)
+	r.on = func(b *box) { b.switchOn(lives, r.rand(), true) }
 	deskCtx, c.endDesks = context.WithCancel(ctx)
 	citizenCtx, c.endCitizens = context.WithCancel(ctx)
 	reportCtx, c.endReports = context.WithCancel(ctx)
 	otherCtx, c.endOthers = context.WithCancel(ctx)
 	for _, b := range r.boxes {
-		b.switchOn(r.lives, r.rand(), true)
+		r.on(b)
 	}
 	for _, d := range r.desks {
 		c.desks.Go(func() {
@@ -266,6 +271,11 @@ func (r *run) arrive(ctx context.Context) *crowd {
 	c.others.Go(func() {
 		r.stuck(reporting(reportCtx, r.boxes, reportEvery*time.Duration(1+len(r.boxes)/100), rnd), "reports", nil)
 	})
+	if r.op != nil {
+		c.others.Go(func() {
+			r.stuck(r.op.run(reportCtx), "operator", func() string { r.op.d.mu.Lock(); defer r.op.d.mu.Unlock(); return r.op.d.busy })
+		})
+	}
 	c.others.Go(func() { r.monitor(otherCtx) })
 	return c
 }
@@ -283,7 +293,7 @@ func (r *run) stuck(err error, who string, doing func() string) {
 }
 
 // leave waits until the citizens are served and the desks have nothing left, then sends them home. Devices stay.
-func (c *crowd) leave(r *run) error {
+func (c *crowd) leave(ctx context.Context, r *run) {
 	done := make(chan struct{})
 	go func() { // ends with the citizens, whose context ends below at the latest
 		c.citizens.Wait()
@@ -303,16 +313,15 @@ func (c *crowd) leave(r *run) error {
 	}
 	c.endCitizens()
 	<-done
-	wait(r.lives, 5*time.Second) // desks take their forms
+	wait(ctx, 5*time.Second) // desks take their forms
 	c.endDesks()
 	c.desks.Wait()
 	c.endReports() // what was written must arrive, more does not come
-	return nil
 }
 
 // faultsAndRest injects the faults, then heals everything.
 func (r *run) faultsAndRest(ctx context.Context) error {
-	if !wait(ctx, warmUp) {
+	if !wait(ctx, r.c.Warm) {
 		return ctx.Err()
 	}
 	if err := r.inject(ctx); err != nil {
@@ -326,17 +335,34 @@ func (r *run) faultsAndRest(ctx context.Context) error {
 	return nil
 }
 
+// A fault of its own, undisturbed by others.
+const (
+	aloneEvery = 40 // faults
+	calmBefore = 10 * time.Second
+)
+
 // inject injects the faults, several at a time, spread over the time of the run.
 func (r *run) inject(ctx context.Context) error {
 	list, rnd := kinds(), r.rand()
-	list = slices.DeleteFunc(list, func(k kind) bool { return !k.can(r) })
+	kinds := strings.Split(r.c.Only, ",")
+	list = slices.DeleteFunc(list, func(k kind) bool { return !k.can(r) || r.c.Only != "" && !slices.Contains(kinds, k.name) })
+	if len(list) == 0 {
+		return fmt.Errorf("no kind of fault is called %q in this build", r.c.Only)
+	}
 	gap := r.c.Time / time.Duration(r.c.Faults)
 	var (
 		wg   sync.WaitGroup
 		errs errorList
 	)
 	for no := 1; no <= r.c.Faults && errs.err() == nil; {
-		k := pick(rnd, list)
+		k, alone := pick(rnd, list), no%aloneEvery == aloneEvery/2 && r.c.Only == ""
+		if alone { // a death that nothing else disturbs: how everybody comes back from it is measured
+			wg.Wait()
+			k = list[slices.IndexFunc(list, func(k kind) bool { return k.name == "kill_30s" })]
+			if !wait(ctx, calmBefore) {
+				break
+			}
+		}
 		takes := k.takes(r, rnd)
 		if !r.hands.take(takes) {
 			if !wait(ctx, 50*time.Millisecond) {
@@ -361,6 +387,10 @@ func (r *run) inject(ctx context.Context) error {
 			r.mu.Unlock()
 		})
 		no++
+		if alone {
+			wg.Wait()
+			continue
+		}
 		if !wait(ctx, time.Duration((.3+1.4*rnd.Float64())*float64(gap))) {
 			break
 		}
@@ -423,17 +453,18 @@ func (r *run) settle(ctx context.Context) error {
 	} else if err != nil {
 		return err
 	}
-	left, open := 0, 0
+	left, open, orders := 0, 0, 0
 	err = until(ctx, settleAtAll, "packages and reports", func() bool {
-		var err1, err2 error
+		var err1, err2, err3 error
 		left, err1 = r.missing(ctx, b)
 		open, err2 = b.count(ctx, `SELECT (SELECT count(*) FROM handoff WHERE state <> 'verified')
 			+ (SELECT count(*) FROM ticket WHERE state = 'wrap_up') + (SELECT count(*) FROM handoff WHERE state = 'dead')`)
-		return err1 == nil && err2 == nil && left <= 0 && open == 0
+		orders, err3 = r.openOrders(ctx, b)
+		return err1 == nil && err2 == nil && err3 == nil && left <= 0 && open == 0 && orders == 0
 	})
 	r.fig.put("all_arrived", time.Since(start).Seconds(), "s")
 	if errors.Is(err, errLate) {
-		r.violate("arrival", "%d reports and %d packages have not arrived within %v", left, open, settleAtAll)
+		r.violate("arrival", "%d reports, %d packages and %d commands have not arrived within %v", left, open, orders, settleAtAll)
 		return nil
 	}
 	return err

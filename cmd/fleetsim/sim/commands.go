@@ -162,7 +162,8 @@ type obedience struct {
 	tail   uint64        // frames that waited at connect: nothing begins before they are known
 	offset time.Duration // server time less ours
 	bring  func(ctx context.Context, id string, body []byte) (wire.LogMetaBody, error)
-	leave  func() error // tells the service why the link ends
+	leave  func() error       // tells the service why the link ends
+	begun  func(wire.CmdBody) // nil: nobody wants to know
 }
 
 // errReboot says that the device restarts.
@@ -322,6 +323,9 @@ func (w *obedience) begin(ctx context.Context, o *order) error {
 	}
 	if err := w.move(o, "running", "", ""); err != nil {
 		return err
+	}
+	if w.begun != nil {
+		w.begun(wire.CmdBody{CmdID: o.ID, Name: o.Name, Args: o.Args, NotAfterAt: o.NotAfter, Lock: o.Lock, Coalesce: o.Coalesce, WhenBusy: o.WhenBusy})
 	}
 	switch o.Name {
 	case "reboot", "page.reload":

@@ -134,8 +134,9 @@ func (d *Device) Enrol(ctx context.Context, c *Client) error {
 type Link struct {
 	WS      *websocket.Conn
 	Welcome wire.WelcomeBody
-	Node    string // that gave the challenge
-	Sent    uint64 // frames
+	Node    string    // that gave the challenge
+	At      time.Time // of the welcome
+	Sent    uint64    // frames
 
 	access atomic.Pointer[string]
 }
@@ -228,6 +229,7 @@ func (d *Device) handshake(l *Link, why string) error {
 	if err := l.Expect(wire.Welcome, &l.Welcome); err != nil {
 		return err
 	}
+	l.At = time.Now()
 	if a := l.Welcome.Access; a != nil {
 		l.access.Store(&a.Token)
 	}

@@ -41,6 +41,7 @@ type Events struct {
 	Down  func(Loss)
 	Frame func(l *Link, f *wire.Frame)
 	Tried func(host string, err error)
+	Order func(wire.CmdBody) // a command takes effect
 }
 
 // Loss is the end of a link as the device sees it.
@@ -272,7 +273,7 @@ type talker struct {
 // obeys makes the link ready for commands; former is the down stream that counted before.
 func (t *talker) obeys(former string) error {
 	w := &t.l.Welcome
-	t.work = obedience{d: t.d, leave: func() error { return t.l.Send(wire.GoingAway, 0, wire.GoingAwayBody{Why: "reboot"}) }}
+	t.work = obedience{d: t.d, begun: t.c.On.Order, leave: func() error { return t.l.Send(wire.GoingAway, 0, wire.GoingAwayBody{Why: "reboot"}) }}
 	t.work.bring = func(ctx context.Context, id string, body []byte) (wire.LogMetaBody, error) {
 		return t.d.upload(ctx, t.d.base, t.l.Access(), id, body)
 	}
