@@ -85,7 +85,7 @@ export function openTerminal(o: TerminalOpts): Terminal {
       onAck: (seq) => journal && journal(seq),
       serving: () => serving(situation.get().value),
       onFrame(t, b) {
-        if (t === 'sync' || /^(ticket|room|visit|dispute|agreement)\./.test(t)) situation.nudge();
+        if (t === 'sync' || /^(ticket|room|rtc|visit|dispute|agreement)\./.test(t)) situation.nudge();
         for (const cb of Array.from(frames)) cb(t, b);
       },
       onUp(w) {
