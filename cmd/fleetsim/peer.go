@@ -45,6 +45,11 @@ type peer struct {
 	delay      func(d time.Duration) // called per stamped video packet, may be nil
 }
 
+// refusedError ends a media line; its code says what the client does next (docs/protocol.md, rtc.fail).
+type refusedError struct{ code string }
+
+func (e *refusedError) Error() string { return "the engine refused: " + e.code }
+
 func newPeerAPI() (*webrtc.API, error) {
 	m := &webrtc.MediaEngine{}
 	if err := m.RegisterDefaultCodecs(); err != nil {
@@ -153,7 +158,9 @@ func (p *peer) handle(f *wire.Frame) error {
 		if err := f.Body(&b); err != nil {
 			return err
 		}
-		return fmt.Errorf("the engine refused: %s", b.Code)
+		return &refusedError{b.Code}
+	case wire.RTCMove:
+		return &refusedError{"rtc.move"} // the room stands elsewhere: the owner enters anew
 	default: // phase, members, levels: nothing to do for a simulated caller
 	}
 	return nil
