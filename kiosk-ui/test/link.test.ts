@@ -185,6 +185,7 @@ describe('link', () => {
   it('spreads the delay from 0 to the cap', () => {
     expect(backoff('attended', 0, 0)).toBe(0);
     expect(backoff('attended', 30, 1)).toBe(8000);
+    expect(backoff('call', 30, 1)).toBe(1000);
     expect(backoff('unattended', 30, 1)).toBe(60_000);
     expect(backoff('device', 30, 0.5)).toBe(150_000);
   });

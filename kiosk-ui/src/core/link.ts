@@ -4,7 +4,8 @@ import { asApiError } from './api';
 import { createStore, type Readable } from './store';
 import type { AppInfo, AuthBody, Challenge, Frame, Welcome, WireError } from './types';
 
-export type Profile = 'attended' | 'unattended' | 'device';
+/** 'call' is a media line: somebody is cut off until it is back, and only a few meet at its node. */
+export type Profile = 'call' | 'attended' | 'unattended' | 'device';
 
 /** Builds the proof once the challenge is known. */
 export type Proof = (ch: Challenge) => Promise<AuthBody>;
@@ -73,10 +74,11 @@ export const subprotocol = 'heyi.v1.json';
 
 /** Delay before a new dial: uniform in 0 .. min(cap, base * 2^n). */
 export function backoff(profile: Profile, n: number, random: number): number {
-  const rule = { attended: [500, 8000], unattended: [2000, 60000], device: [2000, 300000] }[profile];
+  const rule = { call: [300, 1000], attended: [500, 8000], unattended: [2000, 60000], device: [2000, 300000] }[profile];
   return random * Math.min(rule[1]!, rule[0]! * 2 ** Math.min(n, 20));
 }
 
+const present = (p: Profile): boolean => p === 'attended' || p === 'call';
 const fatalCodes = new Set([4003, 4004, 4500, 4501, 4502, 4503, 4505, 4506, 4507]);
 const hour = 3600_000;
 const welcomeWithin = 15000; // dial, challenge and welcome together
@@ -240,7 +242,7 @@ export function openLink(opts: LinkOpts): Link {
 
   function armPing(): void {
     clearTimeout(pingTimer);
-    pingTimer = setTimeout(ping, opts.profile() === 'attended' ? pingAttended : pingIdle);
+    pingTimer = setTimeout(ping, present(opts.profile()) ? pingAttended : pingIdle);
   }
 
   function ping(): void {
@@ -287,7 +289,7 @@ export function openLink(opts: LinkOpts): Link {
     const profile = opts.profile();
     switch (code) {
       case 4000: // everybody returns inside the window; whoever waits for a person comes back within 8 s
-        retry(env.random() * Math.min(windowMs || 5000, profile === 'attended' ? 8000 : 300000), code, reason);
+        retry(env.random() * Math.min(windowMs || 5000, profile === 'call' ? 1000 : profile === 'attended' ? 8000 : 300000), code, reason);
         return;
       case 4002:
       case 4006:

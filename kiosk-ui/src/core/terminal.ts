@@ -104,7 +104,7 @@ export function openTerminal(o: TerminalOpts): Terminal {
           else held.push(f);
           return;
         }
-        if (t === 'sync' || /^(ticket|room|visit|dispute|agreement)\./.test(t)) situation.nudge();
+        if (t === 'sync' || /^(ticket|room|rtc|visit|dispute|agreement)\./.test(t)) situation.nudge();
         for (const cb of Array.from(frames)) cb(t, b);
       },
       onUp(w) {

@@ -30,7 +30,7 @@ export interface Situation {
   ticket: null | Ticket;
   session: null | {
     id: string; ver: number; kind: 'consult' | 'mediation'; state: SessionState;
-    room_id: string; participant_id: string; epoch: number; mediator: Mediator; suspended_until_at: number | null;
+    room_id: string; participant_id: string; epoch: number; fence: number; mediator: Mediator; suspended_until_at: number | null;
     /** The short written answer of a consult, '' while there is none. */
     answer?: string;
   };
@@ -42,7 +42,8 @@ export interface Situation {
 
 export interface RoomReady {
   session_id: string; room_id: string; epoch: number; participant_id: string; attach: string;
-  rtc: { url: string; ticket: string; ice: RTCIceServer[] };
+  /** url leads to the room's node; fence grows when the room moves. */
+  rtc: { url: string; node: string; fence: number; ticket: string; ice: RTCIceServer[] };
 }
 
 export interface CaptureLink { url: string; code: string; qr_svg: string; expires_at: number }
@@ -66,7 +67,7 @@ export interface Desk {
   seat: Seat;
   offer: null | { id: string; ver: number; until_at: number; lease_ms: number; ticket: TicketDigest };
   session: null | {
-    id: string; ver: number; kind: string; state: SessionState; room_id: string; participant_id: string; epoch: number; started_at: number;
+    id: string; ver: number; kind: string; state: SessionState; room_id: string; participant_id: string; epoch: number; fence: number; started_at: number;
     ticket: TicketDigest; until_at: number | null;
     /** The citizen's visit at a shared terminal is over: nobody comes back. */
     left: boolean;
