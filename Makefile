@@ -14,7 +14,7 @@ CROSS := amd64 arm64 loong64
 LDFLAGS := -s -w -X heyi/cmd/heyi/app.Version=$(VERSION)
 UI_SOURCES := $(shell find $(UI)/src $(UI)/locales $(UI)/tiles $(UI)/public $(UI)/scripts -type f 2>/dev/null) $(wildcard $(UI)/*.html $(UI)/*.ts $(UI)/*.json)
 
-.PHONY: help run warm fonts cross test test-cross test-signed test-go test-race test-ui test-e2e lint bench bench-store chaos-handoff ui bench-call clean deps-run deps-test screens
+.PHONY: help run warm fonts cross test test-cross test-signed test-go test-race test-ui test-e2e lint bench bench-store bench-console chaos chaos-handoff ui bench-call clean deps-run deps-test screens
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -43,7 +43,7 @@ test-cross: ## they compile for arm64 and loong64: 2 min of processor each the f
 	  CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) vet -trimpath ./media/rtc ./cmd/fleetsim; \
 	done
 
-test-go: $(BUILD)/pg $(FONTS) ## Go tests on SQLite and on a real PostgreSQL started for them
+test-go: $(BUILD)/pg $(FONTS) ## Go tests on SQLite and on real PostgreSQL and Redis started for them
 	$(BUILD)/pg -- $(GO) test -timeout 15m ./...
 
 # the kills of TestHandoffChaos hit another process: its detector would be killed with it
@@ -66,13 +66,22 @@ lint: $(BUILD)/tools/golangci-lint ## static checks, zero findings
 bench: $(BUILD)/heyi $(BUILD)/fleetsim $(BUILD)/pg ## figures: links, connects, media, durable commands; also build/bench.json
 	$(BUILD)/fleetsim bench -heyi $(BUILD)/heyi -config configs/bench.yaml -json $(BUILD)/bench.json
 	@$(MAKE) --no-print-directory bench-store
+	@$(MAKE) --no-print-directory bench-console
 
 bench-store: $(BUILD)/fleetsim $(BUILD)/pg # durable commands of 64 callers beside a bare insert; adds to build/bench.json
 	$(BUILD)/pg -- $(GO) test ./store -run '^$$' -bench 'BenchmarkWrite/(sqlite|postgres)/^64$$/^(bare|command)$$' -benchtime 3s -count 3 -timeout 10m \
 	  | $(BUILD)/fleetsim store-figures -json $(BUILD)/bench.json
 
+bench-console: $(BUILD)/fleetsim $(BUILD)/pg # lists, windows and counts of 100,000 devices on both engines; adds to build/bench.json
+	$(BUILD)/pg -- $(GO) test ./store -run '^$$' -bench '^BenchmarkFleet$$' -benchtime 20x -timeout 20m | tee /dev/stderr \
+	  | $(BUILD)/fleetsim console-figures -json $(BUILD)/bench.json
+
 chaos-handoff: $(BUILD)/pg $(FONTS) ## kill -9 between signature and receipt, TRIALS=300 times, on both databases (SEED= repeats a run)
 	HEYI_TEST_TRIALS=$(TRIALS) HEYI_TEST_SEED=$(SEED) $(BUILD)/pg -- $(GO) test ./store -count=1 -v -run '^TestHandoffChaos$$' -timeout 90m
+
+FAULTS ?= 200
+chaos: $(BUILD)/heyi $(BUILD)/chaos $(BUILD)/heyi-clock ## three nodes under FAULTS=200 injected faults: kills, pauses, cuts, clocks (SEED= repeats the choices of a run)
+	$(BUILD)/chaos -heyi $(BUILD)/heyi -clock $(BUILD)/heyi-clock -fonts $(BUILD)/fonts -faults $(FAULTS) $(if $(SEED),-seed $(SEED)) -json $(BUILD)/chaos.json
 
 bench-call: ui $(BUILD)/heyi ## OK on the ring to the first decoded frame, five calls in Chromium, on a quiet machine
 	cd $(UI) && node e2e/run.mjs latency
@@ -117,6 +126,12 @@ $(BUILD)/heyi: $(GO_SOURCES) go.mod $(BUILD)/ui.stamp $(wildcard store/migration
 
 $(BUILD)/fleetsim: $(GO_SOURCES) go.mod
 	CGO_ENABLED=0 $(GO) build -trimpath -o $@ ./cmd/fleetsim
+
+$(BUILD)/chaos: $(GO_SOURCES) go.mod
+	CGO_ENABLED=0 $(GO) build -trimpath -o $@ ./test/chaos
+
+$(BUILD)/heyi-clock: $(BUILD)/heyi $(BUILD)/chaos # the same sources with a clock that can jump (docs/chaos.md)
+	$(BUILD)/chaos clock ./cmd/heyi $@
 
 $(BUILD)/pg: $(wildcard store/storetest/pg/*.go) go.mod
 	$(GO) build -o $@ ./store/storetest/pg

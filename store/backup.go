@@ -223,7 +223,7 @@ func dump(r reader, t archive.Table, a *archive.Writer) error {
 	values, dest := make([]any, len(t.Columns)), make([]any, len(t.Columns))
 	cells := make([]func() any, len(t.Columns))
 	for i, c := range t.Columns {
-		if dest[i], cells[i] = cell(c.Type); dest[i] == nil {
+		if dest[i], cells[i] = archived(c.Type); dest[i] == nil {
 			return fmt.Errorf("column %s has type %s, which is not of our subset", c.Name, c.Type)
 		}
 	}
@@ -238,8 +238,8 @@ func dump(r reader, t archive.Table, a *archive.Writer) error {
 	})
 }
 
-// cell is where a column of a type is read into, and what then stands there.
-func cell(typ archive.Type) (dest any, value func() any) {
+// archived is where a column of a type is read into, and what then stands there.
+func archived(typ archive.Type) (dest any, value func() any) {
 	switch typ {
 	case archive.Text:
 		return nullable[string]()

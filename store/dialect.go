@@ -23,6 +23,8 @@ type dialect interface {
 	forShare() string
 	// forShareOf is forShare for one table of a join.
 	forShareOf(table string) string
+	// forUpdateOf is forUpdate for one table of a join.
+	forUpdateOf(table string) string
 	skipLocked() string
 	// tableExists is a query that returns a row when the table $1 exists.
 	tableExists() string
@@ -84,6 +86,7 @@ type sqliteDialect struct{}
 func (sqliteDialect) forUpdate() string               { return "" }
 func (sqliteDialect) forShare() string                { return "" }
 func (sqliteDialect) forShareOf(_ string) string      { return "" }
+func (sqliteDialect) forUpdateOf(_ string) string     { return "" }
 func (sqliteDialect) skipLocked() string              { return "" }
 func (sqliteDialect) lockChain(_ *tx, _ string) error { return nil } // there is one writer
 func (sqliteDialect) tableExists() string {
@@ -135,10 +138,11 @@ func (sqliteDialect) fault(err error) error {
 
 type postgresDialect struct{}
 
-func (postgresDialect) forUpdate() string              { return " FOR UPDATE" }
-func (postgresDialect) forShare() string               { return " FOR SHARE" }
-func (postgresDialect) forShareOf(table string) string { return " FOR SHARE OF " + table }
-func (postgresDialect) skipLocked() string             { return " FOR UPDATE SKIP LOCKED" }
+func (postgresDialect) forUpdate() string               { return " FOR UPDATE" }
+func (postgresDialect) forShare() string                { return " FOR SHARE" }
+func (postgresDialect) forShareOf(table string) string  { return " FOR SHARE OF " + table }
+func (postgresDialect) forUpdateOf(table string) string { return " FOR UPDATE OF " + table }
+func (postgresDialect) skipLocked() string              { return " FOR UPDATE SKIP LOCKED" }
 func (postgresDialect) tableExists() string {
 	return `SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema() AND table_name = $1`
 }

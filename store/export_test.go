@@ -121,5 +121,5 @@ func OpenBare(tb testing.TB, c Config) *sql.DB {
 
 // FiguresQueries are what a scrape's figures ask.
 func FiguresQueries() []string {
-	return []string{ticketFigures, sessionFigures, seatFigures, otherFigures, connectedHere}
+	return []string{ticketFigures, sessionFigures, seatFigures, otherFigures}
 }

@@ -38,7 +38,6 @@ const (
 			(SELECT count(*) FROM notice_out WHERE state = 'queued' AND next_at <= $1),
 			(SELECT min(next_at) FROM notice_out WHERE state = 'queued' AND next_at <= $1),
 			(SELECT count(*) FROM lease WHERE name >= 'node/' AND name < 'node0' AND expires_at >= $1)`
-	connectedHere = `SELECT count(*) FROM device_link WHERE state = 'connected' AND node = $1 AND inc = $2`
 )
 
 // Figures reads them.
@@ -67,12 +66,6 @@ func (s *Store) Figures(ctx context.Context, now time.Time) (Figures, error) {
 	}
 	f.OldestWait, f.Handoff, f.TextsLate = since(wait, now), since(handoff, now), since(text, now)
 	return f, err
-}
-
-// ConnectedHere is how many rows say that a terminal's link is held by this process.
-func (s *Store) ConnectedHere(ctx context.Context, n devices.NodeID) (count int, err error) {
-	err = s.read(ctx).one(connectedHere, []any{n.Name, n.Inc}, &count)
-	return count, err
 }
 
 func counted(m map[string]int) func(rows) error {

@@ -82,7 +82,7 @@ func (f *fleet) serve(t *testing.T, units []org.Unit) {
 	must(t, err)
 	f.village = f.unit(t, "150426106201")
 	f.registry = devices.NewRegistry(devices.Config{Demo: true, DemoUnit: f.village, DemoName: "演示电视"}, devices.Deps{
-		Claims: s, Fleet: s, CA: f.keys, Limiter: f.coord, Nudges: f.coord, Now: clock.Now, Logger: slog.New(slog.DiscardHandler),
+		Claims: s, Fleet: s, Lists: s, CA: f.keys, Limiter: f.coord, Nudges: f.coord, Now: clock.Now, Logger: slog.New(slog.DiscardHandler),
 	})
 	f.people = people.NewService(people.Config{Cost: people.Argon2{MemoryKiB: 64, Passes: 1, Lanes: 1}},
 		people.Deps{Store: s, Limiter: f.coord, Now: clock.Now})
@@ -320,7 +320,7 @@ func TestClaimRefusals(t *testing.T) {
 		}
 
 		strict := devices.NewRegistry(devices.Config{}, devices.Deps{
-			Claims: f.store, Fleet: f.store, CA: f.keys, Limiter: f.coord, Nudges: f.coord, Now: f.clock.Now, Logger: slog.New(slog.DiscardHandler),
+			Claims: f.store, Fleet: f.store, Lists: f.store, CA: f.keys, Limiter: f.coord, Nudges: f.coord, Now: f.clock.Now, Logger: slog.New(slog.DiscardHandler),
 		})
 		q := newBox(t, devices.Ed25519, "SN-soft").request()
 		q.KeyStore = devices.SoftKey

@@ -23,6 +23,13 @@ func admin(t *testing.T, cfg configs.Config, args ...string) (string, error) {
 	return out.String(), err
 }
 
+// ownKey lets nodes make their own master key, as those on the embedded database do; the other tests share one. It keeps
+// the test from running beside others.
+func ownKey(t *testing.T) {
+	t.Helper()
+	t.Setenv("HEYI_MASTER_KEY", "")
+}
+
 // lived is a node that is in use, and the terminal that waits there.
 func lived(t *testing.T, cfg configs.Config) (*node, *terminal, string) {
 	t.Helper()
@@ -57,7 +64,7 @@ func goesOn(t *testing.T, cfg configs.Config, demo demoFile, d *terminal, no str
 }
 
 func TestBackupOfARunningNodeAndItsRestore(t *testing.T) {
-	t.Parallel()
+	ownKey(t)
 	n, d, no := lived(t, demoConfig(t))
 	demo := n.demo()
 	dir := t.TempDir()
@@ -116,7 +123,7 @@ func TestBackupOfARunningNodeAndItsRestore(t *testing.T) {
 
 // A backup may carry files of the data folder, the master key among them, when it is told to.
 func TestBackupWithFiles(t *testing.T) {
-	t.Parallel()
+	ownKey(t)
 	n, d, no := lived(t, demoConfig(t))
 	demo := n.demo()
 	for _, wrong := range []string{"../x", "heyi.db", "lock", "no-such-file", "/etc/passwd"} {
@@ -146,9 +153,8 @@ func TestBackupWithFiles(t *testing.T) {
 }
 
 // The way from one node to a cluster: a backup of the embedded database goes into PostgreSQL.
-//
-//nolint:paralleltest // the master key comes by the environment
 func TestFromOneNodeToPostgreSQL(t *testing.T) {
+	ownKey(t)
 	n, d, no := lived(t, demoConfig(t))
 	demo := n.demo()
 	key, err := os.ReadFile(filepath.Join(n.cfg.Data, "master.key"))

@@ -13,6 +13,9 @@ import (
 	"testing"
 
 	"github.com/goccy/go-yaml"
+
+	"heyi/configs"
+	"heyi/internal/coord/redistest"
 )
 
 const deployDir = "../configs/deploy"
@@ -29,7 +32,9 @@ func readFile(t *testing.T, path string) string {
 // exported is every metric of a node on which something happened, by name and type.
 func exported(t *testing.T) map[string]string {
 	t.Helper()
-	n := start(t, demoConfig(t))
+	cfg := demoConfig(t)
+	cfg.Coord.Driver, cfg.Coord.URL = configs.CoordRedis, redistest.Start(t).URL()
+	n := start(t, cfg)
 	d := n.claim()
 	d.connect()
 	d.waits()

@@ -40,6 +40,7 @@ type Engine struct {
 	mu     sync.RWMutex
 	rooms  map[ident.RoomID]*room
 	closed bool
+	frozen bool
 
 	presenceMu sync.Mutex
 	presence   map[presenceKey]media.Presence // newest untold state of each member
@@ -152,6 +153,9 @@ func (e *Engine) roomFor(spec media.RoomSpec) (*room, error) {
 	if e.closed {
 		return nil, fault.New(fault.Unavailable, "rtc.draining").After(time.Second)
 	}
+	if e.frozen {
+		return nil, errFrozen()
+	}
 	if len(e.rooms) >= e.cfg.MaxRooms {
 		return nil, fault.New(fault.TooMany, "rtc.room_full").After(time.Second)
 	}
@@ -191,6 +195,32 @@ func (e *Engine) Open(ctx context.Context, t media.Ticket, h media.Handler) (med
 		return nil, err
 	}
 	return s, nil
+}
+
+// Leave implements media.Engine.
+func (e *Engine) Leave(ctx context.Context, id ident.RoomID, why string) error {
+	r, err := e.room(id)
+	if err != nil {
+		return err
+	}
+	return r.do(ctx, func() error {
+		r.leave(why)
+		return nil
+	})
+}
+
+// Freeze implements media.Engine.
+func (e *Engine) Freeze(on bool) {
+	e.mu.Lock()
+	e.frozen = on
+	rooms := make([]*room, 0, len(e.rooms))
+	for _, r := range e.rooms {
+		rooms = append(rooms, r)
+	}
+	e.mu.Unlock()
+	for _, r := range rooms {
+		r.post(func() { r.freeze(on) })
+	}
 }
 
 // Gates implements media.Engine.

@@ -19,12 +19,10 @@ import (
 )
 
 // Main runs the tests of a package and ends the PostgreSQL they used: func TestMain(m *testing.M) { storetest.Main(m) }.
-func Main(m *testing.M) {
-	os.Exit(Run(m))
-}
+func Main(m *testing.M) { os.Exit(Run(m)) }
 
-// Run is Main without its exit, for a TestMain that has more to see to.
-func Run(m *testing.M) int {
+// Run is Main for a package whose TestMain has more to do; it returns the exit code.
+func Run(m interface{ Run() int }) int {
 	code := m.Run()
 	if err := shared.stop(); err != nil {
 		slog.Error("storetest: stop PostgreSQL", slog.Any("error", err))
@@ -105,8 +103,11 @@ func postgres(tb testing.TB, database func(context.Context) (string, func(contex
 	return config(store.Postgres, url)
 }
 
+// MasterKey seals the databases of tests, 32 bytes.
+const MasterKey = "a master key for tests, 32 bytes"
+
 func config(driver, dsn string) store.Config {
-	return store.Config{Driver: driver, DSN: dsn, MasterKey: []byte("a master key for tests, 32 bytes"), Now: time.Now, Logger: slog.New(slog.DiscardHandler)}
+	return store.Config{Driver: driver, DSN: dsn, MasterKey: []byte(MasterKey), Now: time.Now, Logger: slog.New(slog.DiscardHandler)}
 }
 
 // Clock is a clock that stands still until it is set. It is safe for concurrent use.

@@ -22,7 +22,7 @@ import (
 // docs/operations.md says what each is for.
 type figures struct {
 	tickets, seats, sessions, held                           *prometheus.GaugeVec
-	offers, wait, suspect, connected, drift, handoff         prometheus.Gauge
+	offers, wait, suspect, handoff                           prometheus.Gauge
 	textsDue, textsLate, nodes, bytes, backup, readAt, lease prometheus.Gauge
 }
 
@@ -45,8 +45,6 @@ func newFigures(reg prometheus.Registerer) *figures {
 		offers:    gauge("heyi_queue_offers_open", "Offers that a mediator may take now."),
 		wait:      gauge("heyi_queue_oldest_wait_seconds", "How long the first of those who wait has waited."),
 		suspect:   gauge("heyi_presence_suspect", "Terminals of the installation whose link is lost and whose grace runs."),
-		connected: gauge("heyi_presence_connected", "Rows that say that a terminal's link is held by this process."),
-		drift:     gauge("heyi_presence_drift", "Difference of those rows and the links that are there; 0 but for moments."),
 		handoff:   gauge("heyi_handoff_oldest_seconds", "How long the oldest package that is still tried is on its way."),
 		textsDue:  gauge("heyi_texts_due", "Texts to people whose time has come and that are not sent."),
 		textsLate: gauge("heyi_texts_oldest_seconds", "How long the oldest of them is due."),
@@ -127,13 +125,6 @@ func (n *node) readFigures(ctx context.Context, f *figures) error {
 	if err != nil {
 		return err //nolint:wrapcheck // logged at once
 	}
-	rows, err := n.store.ConnectedHere(ctx, n.self)
-	if err != nil {
-		return err //nolint:wrapcheck // logged at once
-	}
-	links := n.hub.Devices()
-	f.connected.Set(float64(rows))
-	f.drift.Set(float64(rows - links))
 	states(f.tickets, v.Tickets, queue.Waiting, queue.Parked, queue.Offered, queue.Ringing, queue.Missed)
 	states(f.seats, v.Seats, queue.SeatOffline, queue.SeatReady, queue.SeatBusy, queue.SeatWrapUp, queue.SeatAway)
 	states(f.sessions, v.Sessions, session.Lobby, session.Checking, session.Joint, session.Suspended)

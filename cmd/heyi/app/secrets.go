@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"heyi/internal/ident"
 )
 
 // masterKeyFile is the master key of a single node, in its data folder.
@@ -33,6 +35,24 @@ func lockData(dir string) (unlock func(), err error) {
 		return nil, fmt.Errorf("another heyi runs on %s: stop it, or choose another folder with --data", dir)
 	}
 	return func() { _ = f.Close() }, nil
+}
+
+// folderID names the data folder: a random word in <dir>/node.id, made the first time. Two processes with one name and
+// different folders are two nodes, and the second is refused.
+func folderID(dir string) (string, error) {
+	path := filepath.Join(dir, "node.id")
+	b, err := os.ReadFile(path) //nolint:gosec // the operator's own folder
+	if err == nil && len(strings.TrimSpace(string(b))) > 0 {
+		return strings.TrimSpace(string(b)), nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("data folder: %w", err)
+	}
+	id := ident.New[string]()
+	if err := os.WriteFile(path, []byte(id+"\n"), 0o600); err != nil {
+		return "", fmt.Errorf("data folder: %w", err)
+	}
+	return id, nil
 }
 
 // masterKey returns the key that wraps every other key: HEYI_MASTER_KEY (base64, 32 bytes), else <dir>/master.key,
