@@ -72,6 +72,7 @@ type HTTP struct {
 	BodyLimit      int           `yaml:"body_limit"`
 	UploadLimit    int           `yaml:"upload_limit"`
 	MetricsToken   string        `yaml:"metrics_token"`
+	MetricsEvery   time.Duration `yaml:"metrics_every"`
 	DrainTimeout   time.Duration `yaml:"drain_timeout"`
 }
 
@@ -244,7 +245,7 @@ type Log struct {
 func Default() Config {
 	return Config{
 		Data: "data", Roles: []string{RoleAll},
-		HTTP:  HTTP{Listen: "127.0.0.1:8480", BodyLimit: 1 << 20, UploadLimit: 25 << 20, DrainTimeout: 20 * time.Second},
+		HTTP:  HTTP{Listen: "127.0.0.1:8480", BodyLimit: 1 << 20, UploadLimit: 25 << 20, MetricsEvery: 15 * time.Second, DrainTimeout: 20 * time.Second},
 		Store: Store{Driver: "sqlite", Readers: 4, BatchMax: 256},
 		Coord: Coord{
 			Driver: CoordMemory, Prefix: "heyi", Timeout: 300 * time.Millisecond, Beat: time.Second, BreakAfter: 3, BreakFor: time.Second,
@@ -451,7 +452,8 @@ func (c *Config) Validate() error {
 		"media.spec_sweep": c.Media.SpecSweep, "media.frozen_max": c.Media.FrozenMax, "media.drain_deadline": c.Media.DrainDeadline, "media.drain_overlap": c.Media.DrainOverlap, "media.drain_settle": c.Media.DrainSettle,
 		"room.grace": c.Room.Grace, "room.suspended": c.Room.Suspended, "room.capture": c.Room.Capture, "room.invite": c.Room.Invite,
 		"link.ping": c.Link.Ping, "link.dead_after": c.Link.DeadAfter, "link.auth_timeout": c.Link.AuthTimeout,
-		"fleet.audit": c.Fleet.Audit, "fleet.links_kept": c.Fleet.LinksKept,
+		"http.metrics_every": c.HTTP.MetricsEvery,
+		"fleet.audit":        c.Fleet.Audit, "fleet.links_kept": c.Fleet.LinksKept,
 		"fleet.grace": c.Fleet.Grace, "link.want_within": c.Link.WantWithin, "link.auth_block": c.Link.AuthBlock, "fleet.claim_life": c.Fleet.ClaimLife, "people.session_max": c.People.SessionMax,
 		"fleet.commands_kept": c.Fleet.CommandsKept, "fleet.command_silent": c.Fleet.CommandSilent, "fleet.files_kept": c.Fleet.FilesKept,
 		"link.ack_timeout": c.Link.AckTimeout, "link.down_sweep": c.Link.DownSweep,

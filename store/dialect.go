@@ -28,6 +28,8 @@ type dialect interface {
 	skipLocked() string
 	// tableExists is a query that returns a row when the table $1 exists.
 	tableExists() string
+	// size is a select list item: the bytes of the database.
+	size() string
 	// beginSnapshot are the statements that begin a transaction which sees one instant and may read for long.
 	beginSnapshot() []string
 	// beginAlone are the statements that begin a transaction which no other process of Heyi meets.
@@ -91,7 +93,10 @@ func (sqliteDialect) tableExists() string {
 	return `SELECT name FROM sqlite_master WHERE type = 'table' AND name = $1`
 }
 
-func (sqliteDialect) name() string            { return SQLite }
+func (sqliteDialect) name() string { return SQLite }
+func (sqliteDialect) size() string {
+	return `(SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size())`
+}
 func (sqliteDialect) beginSnapshot() []string { return []string{"BEGIN DEFERRED"} }
 
 func (sqliteDialect) beginAlone() []string {
@@ -143,6 +148,7 @@ func (postgresDialect) tableExists() string {
 }
 
 func (postgresDialect) name() string { return Postgres }
+func (postgresDialect) size() string { return `pg_database_size(current_database())` }
 
 func (postgresDialect) beginSnapshot() []string {
 	// Who takes the rows may be slow: a full pipe is no dead node.

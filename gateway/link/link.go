@@ -318,6 +318,17 @@ func (h *Hub) Linked(share float64) []Seen {
 	return out
 }
 
+// Devices is the number of links of terminals that are up.
+func (h *Hub) Devices() int {
+	n := 0
+	h.each(func(c *conn) {
+		if c.kind == kindDevice {
+			n++
+		}
+	})
+	return n
+}
+
 // Addresses of links.
 func deviceAddr(id ident.DeviceID) string { return "device/" + string(id) }
 

@@ -48,7 +48,7 @@ func Migrate(ctx context.Context, cfg configs.Config) error {
 }
 
 func migrate(ctx context.Context, cfg configs.Config) error {
-	s, err := openStore(ctx, cfg, newLogger(cfg))
+	s, err := openStore(ctx, cfg, newLogger(cfg), nil)
 	if err != nil {
 		return err
 	}
@@ -74,13 +74,13 @@ func newLogger(cfg configs.Config) *slog.Logger {
 	return slog.New(slog.NewTextHandler(os.Stderr, opt))
 }
 
-func openStore(ctx context.Context, cfg configs.Config, logger *slog.Logger) (*store.Store, error) {
+func openStore(ctx context.Context, cfg configs.Config, logger *slog.Logger, reg prometheus.Registerer) (*store.Store, error) {
 	key, err := masterKey(cfg.Data, cfg.Store.Driver)
 	if err != nil {
 		return nil, err
 	}
 	c := storeConfig(cfg, logger)
-	c.MasterKey = key
+	c.MasterKey, c.Metrics = key, reg
 	s, err := store.Open(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("database: %w", err)
@@ -107,7 +107,7 @@ func openParts(ctx context.Context, cfg configs.Config) (*parts, error) {
 	if p.coord, p.loose, p.carry, p.part, err = coordination(cfg.Coord, p.metrics, p.logger); err != nil {
 		return nil, err
 	}
-	if p.store, err = openStore(ctx, cfg, p.logger); err != nil {
+	if p.store, err = openStore(ctx, cfg, p.logger, p.metrics); err != nil {
 		return nil, errors.Join(err, p.part())
 	}
 	if err := p.fill(ctx); err != nil {
