@@ -11,9 +11,9 @@ import (
 
 // Drift kinds: what Upkeep compares. All of them must be 0.
 const (
-	DriftCounters   = "counters"           // a counter and the devices it counts
-	DriftNoRow      = "socket_without_row" // a live link whose row names another link
-	DriftNoSocket   = "row_without_socket" // a row that names this node for a link that is not here
+	DriftCounters = "counters"           // a counter and the devices it counts
+	DriftNoRow    = "socket_without_row" // a live link whose row names another link
+	DriftNoSocket = "row_without_socket" // a row that names this node for a link that is not here
 )
 
 // Rows of one question, and of one transaction that forgets.

@@ -39,11 +39,11 @@ func (s *Store) SampleFleet(ctx context.Context, c Sample) error {
 	if len(units) == 0 {
 		return fault.New(fault.Precondition, "sample.no_units")
 	}
-	var real int
-	if err := s.read(ctx).one(`SELECT COUNT(*) FROM device WHERE NOT simulated`, nil, &real); err != nil {
+	var own int
+	if err := s.read(ctx).one(`SELECT COUNT(*) FROM device WHERE NOT simulated`, nil, &own); err != nil {
 		return err
 	}
-	if real > 0 {
+	if own > 0 {
 		return fault.New(fault.Conflict, "sample.not_empty")
 	}
 	g := &sampler{rng: rand.New(rand.NewPCG(c.Seed, 15)), units: units, now: c.Now} //nolint:gosec // a fleet for benches is no secret
@@ -137,7 +137,7 @@ func (g *sampler) condition(d *sampled, cut bool) {
 	}
 	down := func(least, most time.Duration, cause string) {
 		d.state, d.cause = devices.Offline, cause
-		d.since = at - least.Microseconds() - r.Int64N((most-least).Microseconds())
+		d.since = at - least.Microseconds() - r.Int64N((most - least).Microseconds())
 		d.seen = d.since
 	}
 	switch n := r.IntN(1000); {

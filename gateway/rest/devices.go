@@ -199,7 +199,7 @@ type deviceDetail struct {
 	Reports   []reportRow   `json:"reports"`
 	Links     []linkSpan    `json:"links"`  // that ended, newest first
 	Visits    visitCount    `json:"visits"` // how many, never whose
-	Claims    []deviceClaim    `json:"claims"` // how its serial came in
+	Claims    []deviceClaim `json:"claims"` // how its serial came in
 }
 
 // linkSpan is one link that ended.
