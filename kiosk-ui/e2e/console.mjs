@@ -25,7 +25,7 @@ const fleetsim = (args) => new Promise((ok, bad) => {
 
 const quantile = (list, q) => { const s = [...list].sort((a, b) => a - b); return s[Math.min(s.length - 1, Math.floor(s.length * q))]; };
 const ids = (page) => page.evaluate(() => [...document.querySelectorAll('.line[data-id]')].map((r) => [Number(r.getAttribute('aria-rowindex')), r.dataset.id]).sort((a, b) => a[0] - b[0]));
-const filled = (page) => page.waitForFunction(() => document.querySelectorAll('.line[data-id]').length > 0 && document.querySelectorAll('.line.blank').length === 0, null, { timeout: 60_000 });
+const filled = (page) => page.waitForFunction(() => document.querySelector('.grid')?.getAttribute('aria-busy') === 'false' && document.querySelectorAll('.line[data-id]').length > 0 && document.querySelectorAll('.line.blank').length === 0, null, { timeout: 60_000 });
 const shot = async (page, file) => { await page.waitForTimeout(600); await page.screenshot({ path: join(shots, `${file}.png`) }); };
 
 /** Goes to a place of the console without loading the page again, as its own links do. */

@@ -23,7 +23,7 @@ export const Beat = memo(function Beat({ day, width = 72, height = 16 }: { day: 
     c.height = height * scale;
     g.scale(scale, scale);
     const step = width / Math.max(1, day.length);
-    const bar = Math.max(1, step - Math.max(1, step / 4));
+    const bar = Math.max(1, step - Math.min(3, Math.max(1, step / 4)));
     Array.from(day).forEach((letter, i) => {
       const h = height * (MARK[letter] ?? 0.45);
       g.fillStyle = COLOUR[letter] ?? '#ded5c2';

@@ -1,4 +1,3 @@
-import { Button } from 'antd';
 import type { ReactNode } from 'react';
 import { dayText, hourMinute } from '../core/clock';
 import type { Staff } from '../staff/gate';
@@ -34,7 +33,7 @@ export default function DevicePage({ staff, place, stale }: { staff: Staff; plac
   const since = d.since_at > 0 ? `${pastTime(d.since_at, now)}，${lasted((now - d.since_at) / 1e6)}了` : '–';
   return (
     <main className={stale ? 'main stale devpage' : 'main devpage'}>
-      {bar(<><h1>{d.name || t('noname')}</h1><Simulated on={d.simulated} /><span className="dim">{d.serial}</span></>)}
+      {bar(<><h1>{d.name || t('noname')}</h1><Simulated on={d.simulated} /><span className="dim">{d.serial}</span><span className="grow" /><button type="button" className="link" onClick={() => go({ view: 'devices', unit: d.unit_id })}>{t('dp.neighbours')}</button></>)}
       <section className="four" aria-label={t('dp.four')}>
         <Fact title={t('dp.life')} note={t('dp.life.note')}>{word('life', d.life)}</Fact>
         <Fact title={t('dp.presence')} note={since}><Chip chip={d.chip} klass={d.class} />{word('cause', d.cause, '') !== '' && <span className="dim"> {word('cause', d.cause)}</span>}</Fact>
@@ -78,7 +77,6 @@ export default function DevicePage({ staff, place, stale }: { staff: Staff; plac
           <Links links={links} now={now} up={d.presence === 'connected' ? d.since_at : 0} epoch={d.epoch} />
         </section>
       </div>
-      {place.unit === '' && <p className="end dim"><Button type="link" onClick={() => go({ view: 'devices', unit: d.unit_id })}>{t('dp.neighbours')}</Button></p>}
     </main>
   );
 }

@@ -60,7 +60,7 @@ export function DevicesPage({ staff, here, place, line, feed, stale, mayChange }
         {list.error !== null && w.total === 0 ? <Wrong code={list.error.code} /> : (
           <Grid
             key={begin.current.round}
-            windows={w} columns={columns} sort={place.sort} selected={place.device} label={t('dev.label', { place: here.name })} start={begin.current.row}
+            windows={w} columns={columns} sort={place.sort} selected={place.device} label={t('dev.label', { place: here.name })} busy={list.loading} start={begin.current.row}
             onSort={(sort) => go({ ...now.current, sort, row: '' })} onOpen={open} onLook={onLook}
             empty={list.loading ? <div className="calmly">{t('loading')}</div> : <div className="calmly"><b>{t('dev.none')}</b>{t('dev.none.do')}</div>}
           />
@@ -248,9 +248,9 @@ function useColumns(place: Place, open: (id: string) => void): Column[] {
     const here = parsePlace('/console', at.split('?')[1] ?? '');
     const now = () => Date.now() * 1000;
     const all: Record<ColumnKey, Column> = {
-      chip: { key: 'chip', title: `${t('col.chip')} ⓘ`, tip: <ChipDefs />, width: 168, sort: 'chip', cell: (r) => <><Chip chip={r.chip} klass={r.class} /><Use row={r} /></> },
+      chip: { key: 'chip', title: `${t('col.chip')} ⓘ`, tip: <ChipDefs />, width: 160, sort: 'chip', cell: (r) => <><Chip chip={r.chip} klass={r.class} /><Use row={r} /></> },
       name: {
-        key: 'name', title: t('col.name'), width: 190, sort: 'name',
+        key: 'name', title: t('col.name'), width: 182, sort: 'name',
         cell: (r, gone) => (
           <>
             <a
@@ -268,15 +268,15 @@ function useColumns(place: Place, open: (id: string) => void): Column[] {
           </>
         ),
       },
-      serial: { key: 'serial', title: t('col.serial'), width: 100, sort: 'serial', cell: (r) => <span className="dim" title={r.serial}>{r.serial}</span> },
-      kind: { key: 'kind', title: t('col.kind'), width: 104, cell: (r) => `${word('kind', r.kind)} · ${word('class', r.class)}` },
-      place: { key: 'place', title: t('col.place'), width: 160, cell: (r) => <span title={r.place.join(' › ')}>{placeLine(r.place)}</span> },
-      model: { key: 'model', title: t('col.model'), width: 96, sort: 'model', cell: (r) => r.model || '–' },
+      serial: { key: 'serial', title: t('col.serial'), width: 86, sort: 'serial', cell: (r) => <span className="dim" title={r.serial}>{r.serial}</span> },
+      kind: { key: 'kind', title: t('col.kind'), width: 122, cell: (r) => `${word('kind', r.kind)} · ${word('class', r.class)}` },
+      place: { key: 'place', title: t('col.place'), width: 152, cell: (r) => <span title={r.place.join(' › ')}>{placeLine(r.place)}</span> },
+      model: { key: 'model', title: t('col.model'), width: 94, sort: 'model', cell: (r) => r.model || '–' },
       engine: { key: 'engine', title: t('col.engine'), width: 62, cell: (r) => engineTier(r.engine) },
-      app: { key: 'app', title: t('col.app'), width: 62, sort: 'app_ver', cell: (r) => r.app_ver || '–' },
-      net: { key: 'net', title: t('col.net'), width: 58, cell: (r) => (r.chip !== 'online' ? <span className="dim">{r.chip === 'suspect' ? '–' : '断'}</span> : r.rtt_ms === null ? <span className="dim">–</span> : `${Math.round(r.rtt_ms)} ms`) },
-      day: { key: 'day', title: t('col.day'), width: 92, cell: (r) => <Beat day={r.day ?? ''} /> },
-      seen: { key: 'seen', title: t('col.seen'), width: 128, cell: (r) => (r.chip === 'online' ? '现在' : seenText(r, now())) },
+      app: { key: 'app', title: t('col.app'), width: 58, sort: 'app_ver', cell: (r) => r.app_ver || '–' },
+      net: { key: 'net', title: t('col.net'), width: 52, cell: (r) => (r.chip !== 'online' ? <span className="dim">{r.chip === 'suspect' ? '–' : '断'}</span> : r.rtt_ms === null ? <span className="dim">–</span> : `${Math.round(r.rtt_ms)} ms`) },
+      day: { key: 'day', title: t('col.day'), width: 90, cell: (r) => <Beat day={r.day ?? ''} /> },
+      seen: { key: 'seen', title: t('col.seen'), width: 112, cell: (r) => (r.chip === 'online' ? '现在' : seenText(r, now())) },
       since: { key: 'since', title: t('col.since'), width: 108, sort: 'since', cell: (r) => (r.since_at > 0 ? pastTime(r.since_at, now()) : '–') },
       key: { key: 'key', title: t('col.key'), width: 84, cell: (r) => word('key', r.key_store, '–') },
     };

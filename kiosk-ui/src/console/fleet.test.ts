@@ -54,6 +54,11 @@ describe('what is said of a place', () => {
     const big = unit('150402', '红山区', 'c', 3000, 2700);
     expect(saying(over(), { name: '赤峰市', devices: 3150, online: 2708 }, [big, town]).vars).toMatchObject({ worst: '萨力巴乡', n: '142' });
   });
+  test('where inside it: the township that is dark', () => {
+    const town = unit('150430206', '萨力巴乡', 'u150430', 150, 8);
+    const county = { ...unit('150430', '敖汉旗', 'c', 1000, 800), kids: [town, unit('150430207', '别的镇', 'u150430', 850, 792)] };
+    expect(saying(over(), { name: '赤峰市', devices: 4000, online: 3600 }, [county, unit('150402', '红山区', 'c', 3000, 2800)])).toMatchObject({ key: 'say.focus', vars: { worst: '敖汉旗', focus: '萨力巴乡', m: '142' } });
+  });
   test('nothing enrolled yet', () => expect(saying(over(), { ...city, devices: 0, online: 0 }, []).key).toBe('say.none'));
   test.each([[98, 100, 'g3'], [95, 100, 'g2'], [85, 100, 'y'], [84, 100, 'r'], [0, 0, 'none']])('%s of %s is shaded %s', (o, d, want) => expect(shade(o, d)).toBe(want));
   test('worst leaves out who is well', () => expect(worst(kids, 5).map((u) => u.name)).toEqual(['敖汉旗']));

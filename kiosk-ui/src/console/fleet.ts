@@ -75,11 +75,11 @@ export function worst(kids: readonly UnitRow[], n: number): UnitRow[] {
 
 export type Tone = 'bad' | 'warn' | 'good';
 export type Saying = {
-  tone: Tone; key: 'say.none' | 'say.fine' | 'say.some' | 'say.one' | 'say.waiting' | 'say.moving' | 'say.lost' | 'say.restarted'; vars: Record<string, string | number>;
+  tone: Tone; key: 'say.none' | 'say.fine' | 'say.some' | 'say.one' | 'say.waiting' | 'say.moving' | 'say.lost' | 'say.restarted' | 'say.focus'; vars: Record<string, string | number>;
 };
 
 /** The one sentence above everything: people who wait for nobody come first, then a lost gateway, then devices. */
-export function saying(o: Overview, here: Pick<UnitRow, 'name' | 'devices' | 'online'>, kids: readonly UnitRow[]): Saying {
+export function saying(o: Overview, here: Pick<UnitRow, 'name' | 'devices' | 'online'>, kids: readonly (UnitRow & { kids?: readonly UnitRow[] })[]): Saying {
   const place = here.name;
   const off = here.devices - here.online;
   if (o.tickets.waiting > 0 && o.seats.ready === 0 && o.seats.busy === 0) return { tone: 'bad', key: 'say.waiting', vars: { n: o.tickets.waiting } };
@@ -94,7 +94,13 @@ export function saying(o: Overview, here: Pick<UnitRow, 'name' | 'devices' | 'on
   const tone: Tone = off / here.devices > 0.15 ? 'bad' : 'warn';
   const w = worstRate(kids);
   if (w === undefined) return { tone, key: 'say.one', vars: { place, off: count(off), total: count(here.devices) } };
-  return { tone, key: 'say.some', vars: { place, off: count(off), total: count(here.devices), worst: w.name, n: count(w.devices - w.online) } };
+  const vars = { place, off: count(off), total: count(here.devices), worst: w.name, n: count(w.devices - w.online) };
+  // Where inside it: a child that has most of what is off there, and is itself dark.
+  const focus = worstRate(kids.find((u) => u.id === w.id)?.kids ?? []);
+  if (focus !== undefined && focus.devices - focus.online >= (w.devices - w.online) / 3 && shade(focus.online, focus.devices) === 'r' && shade(w.online, w.devices) !== shade(here.online, here.devices)) {
+    return { tone, key: 'say.focus', vars: { ...vars, focus: focus.name, m: count(focus.devices - focus.online) } };
+  }
+  return { tone, key: 'say.some', vars };
 }
 
 /** The place that has lost most beyond what is usual around it: a village of ten that is dark, not the largest county. */

@@ -17,6 +17,7 @@ export type GridProps = {
   sort: string;
   selected: string;
   label: string;
+  busy: boolean; // what is shown is of the former filter
   start: number; // the row to begin at
   onSort: (sort: string) => void;
   onOpen: (id: string) => void;
@@ -121,7 +122,7 @@ export function Grid(p: GridProps) {
   }
   return (
     <div
-      ref={box} className="grid" role="grid" tabIndex={0} aria-label={p.label} aria-rowcount={total + 1} aria-colcount={p.columns.length}
+      ref={box} className="grid" role="grid" tabIndex={0} aria-label={p.label} aria-busy={p.busy} aria-rowcount={total + 1} aria-colcount={p.columns.length}
       aria-activedescendant={active} onScroll={onScroll} onKeyDown={onKey}
     >
       <div className="ghead" role="rowgroup" style={{ minWidth: wide }}>

@@ -255,18 +255,16 @@ function Todo({ staff, place, total, now }: { staff: Staff; place: Place; total:
       <div className="tbl">
         <table>
           <thead>
-            <tr><th>{t('col.chip')}</th><th>{t('col.name')}</th><th>{t('col.serial')}</th><th>{t('col.kind')}</th><th>{t('col.place')}</th><th>{t('col.engine')}</th><th>{t('col.app')}</th><th>{t('col.day')}</th><th>{t('col.seen')}</th></tr>
+            <tr><th className="w-chip">{t('col.chip')}</th><th>{t('col.name')}</th><th className="w-kind">{t('col.kind')}</th><th>{t('col.place')}</th><th className="w-engine">{t('col.engine')}</th><th className="w-day">{t('col.day')}</th><th>{t('col.seen')}</th></tr>
           </thead>
           <tbody>
             {rows.map((r) => (
               <tr key={r.id} onClick={() => open(r)}>
                 <td><Chip chip={r.chip} klass={r.class} /><Use row={r} /></td>
-                <td><a className="rowname" href={hrefOf(placeOf(r))} onClick={(e) => { e.preventDefault(); e.stopPropagation(); open(r); }}>{r.name || t('noname')}</a> <Simulated on={r.simulated} /></td>
-                <td className="dim">{r.serial}</td>
-                <td>{word('kind', r.kind)} · {word('class', r.class)}</td>
-                <td>{placeLine(r.place)}</td>
+                <td title={`${r.name} ${r.serial}`}><a className="rowname" href={hrefOf(placeOf(r))} onClick={(e) => { e.preventDefault(); e.stopPropagation(); open(r); }}>{r.name || t('noname')}</a> <Simulated on={r.simulated} /></td>
+                <td>{word('kind', r.kind)}</td>
+                <td title={r.place.join(' › ')}>{placeLine(r.place)}</td>
                 <td>{engineTier(r.engine)}</td>
-                <td>{r.app_ver || '–'}</td>
                 <td><Beat day={r.day ?? ''} /></td>
                 <td>{seenText(r, now)}{r.since_at > 0 && <span className="dim"> · {lasted((now - r.since_at) / 1e6)}</span>}</td>
               </tr>
