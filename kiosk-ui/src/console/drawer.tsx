@@ -1,5 +1,5 @@
 import { App as Antd, Button, Drawer as Side, Input, Modal } from 'antd';
-import { useEffect, useState, type ReactNode } from 'react';
+import { lazy, Suspense, useEffect, useState, type ReactNode } from 'react';
 import { asApiError, newKey } from '../core/api';
 import { dayText, hourMinute } from '../core/clock';
 import type { DeviceRow } from '../core/types';
@@ -13,6 +13,7 @@ import { t, word } from './t';
 import { facts, timeline, type Event, type Inventory, type Line, type Report } from './timeline';
 
 type Detail = DeviceRow & { spot: string; alg: string; cred_exp_at: number; epoch: number; events: Event[] | null; inventory: Inventory | null; reports: Report[] | null };
+const Commands = lazy(() => import('./commands').then((m) => ({ default: m.Commands })));
 type Op = 'disable' | 'enable' | 'revoke';
 
 const TEXT = {
@@ -39,7 +40,7 @@ export function Drawer({ staff, id, mayChange, onClose }: { staff: Staff; id: st
     <Side
       open={id !== '' && mayChange}
       onClose={onClose}
-      size={440}
+      size={480}
       mask={false}
       title={shown === null ? t('loading') : <span className="drt">{shown.name || t('noname')} <Simulated on={shown.simulated} /></span>}
       footer={
@@ -72,6 +73,7 @@ export function Drawer({ staff, id, mayChange, onClose }: { staff: Staff; id: st
               [t('dr.rtt'), shown.rtt_ms === null ? '–' : `${Math.round(shown.rtt_ms)} ms`],
             ]}
           />
+          <Suspense><Commands key={shown.id} staff={staff} device={shown} /></Suspense>
           <h3>{t('dr.cred')}</h3>
           <Facts
             rows={[
