@@ -1,5 +1,5 @@
 import { App as Antd, Button, Drawer as Side, Input, Modal } from 'antd';
-import { useEffect, useState, type ReactNode } from 'react';
+import { lazy, Suspense, useEffect, useState, type ReactNode } from 'react';
 import { asApiError, newKey } from '../core/api';
 import { dayText, hourMinute } from '../core/clock';
 import type { DeviceRow } from '../core/types';
@@ -18,6 +18,7 @@ export type Detail = DeviceRow & {
   spot: string; alg: string; cred_exp_at: number; epoch: number; events: Event[] | null; inventory: Inventory | null; reports: Report[] | null;
   links: Span[] | null; visits: { today: number; month: number }; claims: ClaimLine[] | null;
 };
+const Commands = lazy(() => import('./commands').then((m) => ({ default: m.Commands })));
 type Op = 'disable' | 'enable' | 'revoke';
 
 const TEXT = {
@@ -44,7 +45,7 @@ export function Drawer({ staff, id, mayChange, onClose }: { staff: Staff; id: st
     <Side
       open={id !== '' && mayChange}
       onClose={onClose}
-      size={440}
+      size={480}
       mask={false}
       title={shown === null ? t('loading') : <span className="drt">{shown.name || t('noname')} <Simulated on={shown.simulated} /></span>}
       footer={
@@ -81,6 +82,7 @@ export function Drawer({ staff, id, mayChange, onClose }: { staff: Staff; id: st
               [t('dr.rtt'), shown.rtt_ms === null ? '–' : `${Math.round(shown.rtt_ms)} ms`],
             ]}
           />
+          <Suspense><Commands key={shown.id} staff={staff} device={shown} /></Suspense>
           <h3>{t('dr.cred')}</h3>
           <Facts
             rows={[
