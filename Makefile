@@ -13,7 +13,7 @@ FONTS := $(BUILD)/fonts/NotoSansSC-Regular.ttf
 LDFLAGS := -s -w -X heyi/cmd/heyi/app.Version=$(VERSION)
 UI_SOURCES := $(shell find $(UI)/src $(UI)/locales $(UI)/tiles $(UI)/public $(UI)/scripts -type f 2>/dev/null) $(wildcard $(UI)/*.html $(UI)/*.ts $(UI)/*.json)
 
-.PHONY: help run warm fonts test test-signed test-go test-race test-ui test-e2e lint bench bench-store chaos-handoff ui bench-call clean deps-run deps-test screens
+.PHONY: help run warm fonts test test-signed test-go test-race test-ui test-e2e lint bench bench-store bench-console chaos-handoff ui bench-call clean deps-run deps-test screens
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -29,7 +29,7 @@ warm: # compiles Go while the screens are built; the stub page stands in for the
 test: deps-test lint test-ui test-go test-race test-e2e ## everything that must pass
 	@echo "all tests passed"
 
-test-go: $(BUILD)/pg $(FONTS) ## Go tests on SQLite and on a real PostgreSQL started for them
+test-go: $(BUILD)/pg $(FONTS) ## Go tests on SQLite and on real PostgreSQL and Redis started for them
 	$(BUILD)/pg -- $(GO) test -timeout 15m ./...
 
 # the kills of TestHandoffChaos hit another process: its detector would be killed with it
@@ -52,10 +52,15 @@ lint: $(BUILD)/tools/golangci-lint ## static checks, zero findings
 bench: $(BUILD)/heyi $(BUILD)/fleetsim $(BUILD)/pg ## figures: links, connects, media, durable commands; also build/bench.json
 	$(BUILD)/fleetsim bench -heyi $(BUILD)/heyi -config configs/bench.yaml -json $(BUILD)/bench.json
 	@$(MAKE) --no-print-directory bench-store
+	@$(MAKE) --no-print-directory bench-console
 
 bench-store: $(BUILD)/fleetsim $(BUILD)/pg # durable commands of 64 callers beside a bare insert; adds to build/bench.json
 	$(BUILD)/pg -- $(GO) test ./store -run '^$$' -bench 'BenchmarkWrite/(sqlite|postgres)/^64$$/^(bare|command)$$' -benchtime 3s -count 3 -timeout 10m \
 	  | $(BUILD)/fleetsim store-figures -json $(BUILD)/bench.json
+
+bench-console: $(BUILD)/fleetsim $(BUILD)/pg # lists, windows and counts of 100,000 devices on both engines; adds to build/bench.json
+	$(BUILD)/pg -- $(GO) test ./store -run '^$$' -bench '^BenchmarkFleet$$' -benchtime 20x -timeout 20m | tee /dev/stderr \
+	  | $(BUILD)/fleetsim console-figures -json $(BUILD)/bench.json
 
 chaos-handoff: $(BUILD)/pg $(FONTS) ## kill -9 between signature and receipt, TRIALS=300 times, on both databases (SEED= repeats a run)
 	HEYI_TEST_TRIALS=$(TRIALS) HEYI_TEST_SEED=$(SEED) $(BUILD)/pg -- $(GO) test ./store -count=1 -v -run '^TestHandoffChaos$$' -timeout 90m

@@ -49,12 +49,13 @@ type Config struct {
 	DrainMax    time.Duration                 // after which everything is closed; 8 s
 }
 
-// Deps are what the door leads to. All must be set.
+// Deps are what the door leads to. All but Coord must be set.
 type Deps struct {
 	API     *rest.API
 	Hub     *link.Hub
 	UI      http.Handler
-	Ready   func(context.Context) error // the store answers and takes writes
+	Ready   func(context.Context) error   // the store answers and takes writes
+	Coord   func() (state, reason string) // "ok" or "degraded": whether this node hears the others; nil: it has none
 	Metrics prometheus.Gatherer
 	Logger  *slog.Logger
 	Now     func() time.Time
@@ -262,7 +263,14 @@ func (s *Server) redirectOnly() http.Handler {
 }
 
 func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, map[string]any{"status": "ok", "links": s.d.Hub.Links(), "draining": s.draining.Load()})
+	body := map[string]any{"status": "ok", "links": s.d.Hub.Links(), "draining": s.draining.Load(), "coord": "ok"}
+	if s.d.Coord != nil {
+		state, reason := s.d.Coord()
+		if body["coord"] = state; reason != "" {
+			body["coord_reason"] = reason
+		}
+	}
+	writeJSON(w, http.StatusOK, body)
 }
 
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {

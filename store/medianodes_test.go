@@ -108,7 +108,7 @@ func TestARoomIsPlacedWithItsSession(t *testing.T) {
 // mediaNodeAgain is the node's next incarnation.
 func (h *house) mediaNodeAgain(name string) {
 	h.t.Helper()
-	taken, err := h.store.TakeOverLeases(h.ctx(), name, h.clock.Now())
+	_, taken, err := h.store.StartNode(h.ctx(), name, "folder", 4*time.Second, h.clock.Now())
 	h.ok(err)
 	h.ok(h.store.RegisterMediaNode(h.ctx(), nodes.Node{Name: name, Inc: taken[0].Epoch, URL: "https://" + name + ".example", MaxRooms: 9}, h.now()))
 }
@@ -241,7 +241,7 @@ func TestRestartAndTakeOverRace(t *testing.T) {
 			var wg sync.WaitGroup
 			var moveErr, renewErr error
 			wg.Go(func() { _, moveErr = h.move(k.ID, "m1", "m2", true) })
-			wg.Go(func() { _, renewErr = h.store.TakeOverLeases(h.ctx(), "m1", h.clock.Now()) })
+			wg.Go(func() { _, _, renewErr = h.store.StartNode(h.ctx(), "m1", "folder", 4*time.Second, h.clock.Now()) })
 			wg.Wait()
 			h.ok(renewErr)
 			after := h.sessionIn(k.Room)

@@ -153,19 +153,23 @@ func (s *Store) migrateNext(ctx context.Context, conn *sql.Conn, list []migratio
 	if err != nil || len(pending) == 0 {
 		return true, err
 	}
-	const table = `CREATE TABLE IF NOT EXISTS schema_migration (
-		version BIGINT PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL, at BIGINT NOT NULL)`
-	if _, err := sqltx.ExecContext(ctx, table); err != nil {
-		return false, s.dialect.fault(err)
-	}
-	m := pending[0]
-	if _, err := sqltx.ExecContext(ctx, m.text); err != nil {
-		return false, fmt.Errorf("store: migration %s: %w", m.name, s.dialect.fault(err))
-	}
-	_, err = sqltx.ExecContext(ctx, `INSERT INTO schema_migration (version, name, sha256, at) VALUES ($1, $2, $3, $4)`,
-		m.version, m.name, m.sum, micros(s.now()))
-	if err != nil {
-		return false, s.dialect.fault(err)
+	if err := s.runMigration(ctx, sqltx, pending[0]); err != nil {
+		return false, err
 	}
 	return len(pending) == 1, s.dialect.fault(sqltx.Commit())
+}
+
+// runMigration runs one migration in the transaction of on and notes that it ran.
+func (s *Store) runMigration(ctx context.Context, on handle, m migration) error {
+	const table = `CREATE TABLE IF NOT EXISTS schema_migration (
+		version BIGINT PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL, at BIGINT NOT NULL)`
+	if _, err := on.ExecContext(ctx, table); err != nil {
+		return s.dialect.fault(err)
+	}
+	if _, err := on.ExecContext(ctx, m.text); err != nil {
+		return fmt.Errorf("store: migration %s: %w", m.name, s.dialect.fault(err))
+	}
+	_, err := on.ExecContext(ctx, `INSERT INTO schema_migration (version, name, sha256, at) VALUES ($1, $2, $3, $4)`,
+		m.version, m.name, m.sum, micros(s.now()))
+	return s.dialect.fault(err)
 }

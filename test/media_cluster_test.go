@@ -464,8 +464,8 @@ func (l *rtcLine) publish(ctx context.Context) error {
 	return l.send(wire.RTCOffer, wire.RTCSDPBody{PC: "pub", Gen: 1, SDP: offer.SDP})
 }
 
-// cluster is an installation: two front nodes that take no rooms, two media nodes, one database.
-type cluster struct {
+// mediaCluster is an installation: two front nodes that take no rooms, two media nodes, one database.
+type mediaCluster struct {
 	t      *testing.T
 	store  *store.Store
 	front  [2]*process
@@ -488,10 +488,10 @@ func freeUDP(t *testing.T) string {
 	return c.LocalAddr().String()
 }
 
-func newCluster(t *testing.T) *cluster {
+func newMediaCluster(t *testing.T) *mediaCluster {
 	t.Helper()
 	db := storetest.PostgresConfig(t)
-	c := &cluster{t: t, rooms: map[string]*process{}, cfgs: map[string]configs.Config{}, store: storetest.Open(t, db)}
+	c := &mediaCluster{t: t, rooms: map[string]*process{}, cfgs: map[string]configs.Config{}, store: storetest.Open(t, db)}
 	config := func(name string, most int) configs.Config {
 		cfg := demoConfig(t)
 		cfg.Node.Name, cfg.Node.URL = name, "http://"+cfg.HTTP.Listen
@@ -523,7 +523,7 @@ func newCluster(t *testing.T) *cluster {
 }
 
 // talk brings a citizen at the first front node and a lawyer at the second one into a call, with media both ways.
-func (c *cluster) talk() {
+func (c *mediaCluster) talk() {
 	c.t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(c.t.Context()))
 	var wg sync.WaitGroup
@@ -575,14 +575,14 @@ func (c *cluster) talk() {
 }
 
 // flows waits until both hear each other under a placement.
-func (c *cluster) flows(fence int64) {
+func (c *mediaCluster) flows(fence int64) {
 	c.t.Helper()
 	c.front[0].until(fmt.Sprintf("media both ways under fence %d (%s)", fence, c.says()), func() bool {
 		return c.calls[0].fence.Load() == fence && c.calls[1].fence.Load() == fence
 	})
 }
 
-func (c *cluster) says() string {
+func (c *mediaCluster) says() string {
 	var out []string
 	for _, call := range c.calls {
 		if s := call.said.Load(); s != nil {
@@ -593,7 +593,7 @@ func (c *cluster) says() string {
 }
 
 // placed reads the session from the truth.
-func (c *cluster) placed() session.Session {
+func (c *mediaCluster) placed() session.Session {
 	c.t.Helper()
 	k, err := c.store.ChangeSession(c.t.Context(), mediation.System("look", "test", time.Now().UnixMicro()), c.id, func(*session.Session) error { return nil })
 	if err != nil {
@@ -603,7 +603,7 @@ func (c *cluster) placed() session.Session {
 }
 
 // on demands where the room stands, and since how many moves.
-func (c *cluster) on(node string, fence int64) {
+func (c *mediaCluster) on(node string, fence int64) {
 	c.t.Helper()
 	if k := c.placed(); k.Node != node || k.Fence != fence {
 		c.t.Fatalf("the room is on %s under fence %d, want %s, %d", k.Node, k.Fence, node, fence)
@@ -615,7 +615,7 @@ func other(name string) string { return map[string]string{"m1": "m2", "m2": "m1"
 // A citizen on one node, a lawyer on another, their room on a third: the room outlives its node, a node that was only
 // paused has nothing to say any more, and a node that is stopped hands its room over.
 func TestMediaCluster(t *testing.T) {
-	c := newCluster(t)
+	c := newMediaCluster(t)
 	start := time.Now()
 	c.talk()
 	first := c.placed().Node
@@ -681,7 +681,7 @@ func TestMediaCluster(t *testing.T) {
 
 // paused lets the database take no lease for longer than they live: nobody is dead, no room moves, what plays plays on,
 // and the rooms' node freezes and thaws them.
-func (c *cluster) paused(at string, fence int64) {
+func (c *mediaCluster) paused(at string, fence int64) {
 	c.t.Helper()
 	conn, err := pgx.Connect(c.t.Context(), c.cfgs[at].Store.DSN)
 	if err != nil {
@@ -723,7 +723,7 @@ func (c *cluster) paused(at string, fence int64) {
 }
 
 // strangers demands that pages of other origins and tickets for another node are turned away.
-func (c *cluster) strangers(at string) {
+func (c *mediaCluster) strangers(at string) {
 	c.t.Helper()
 	var e entrance
 	c.calls[0].enter().into(c.t, &e)
@@ -746,7 +746,7 @@ func (c *cluster) strangers(at string) {
 }
 
 // refused demands that a ticket is turned away for its placement.
-func (c *cluster) refused(e entrance) {
+func (c *mediaCluster) refused(e entrance) {
 	c.t.Helper()
 	ws, err := dialRTC(c.t.Context(), e, c.front[0].url)
 	if err != nil {

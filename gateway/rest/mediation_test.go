@@ -94,7 +94,7 @@ func newLine(t *testing.T) *line {
 		rest.Staff{People: staff, Tokens: h.tokens, CSRF: door.CSRF, Registry: h.devices.Registry, Tree: h.tree, Nudges: c, Demo: true, Now: time.Now},
 		rest.Claims{Registry: h.devices.Registry, Tree: h.tree, PublicURL: "https://heyi.test", Poll: 20 * time.Millisecond, Now: time.Now},
 		h.devices,
-		rest.Console{Registry: h.devices.Registry, Now: time.Now, Figures: rest.FiguresOf(views)},
+		rest.Console{Registry: h.devices.Registry, History: h.devices.History, Nodes: c, Packages: h.packages, Now: time.Now, Figures: rest.FiguresOf(views)},
 		rest.Situation{Views: views},
 		rest.Visits{Requests: asked},
 		rest.Tickets{Requests: asked},

@@ -71,11 +71,11 @@ export async function run(note) {
     const ctx = { ...TV };
     const tv = await open(b, server, '/tv', ctx);
     for (const page of [tv, desk]) await page.evaluate(detour, [server.udp, relay.port]);
-    await shows(tv, 'consult', 20_000);
+    await shows(tv, 'consult');
     relay.line = poor;
     await askForLawyer(tv);
     await takeOffer(desk);
-    await shows(tv, 'take', 20_000);
+    await shows(tv, 'take');
     await tv.waitForTimeout(600);
     await press(tv, 'Enter');
     await decodes(tv, 20, 30_000);
@@ -99,12 +99,12 @@ export async function run(note) {
     note('20 % loss, 400 kbit/s: the sound goes on');
 
     relay.line = dead;
-    await waitText(tv, /网断了一下|网有点慢|正在重新连/, 15_000);
+    await waitText(tv, /网断了一下|网有点慢|正在重新连/);
     note('nothing at all: the TV says so');
     relay.line = good;
     const t0 = Date.now();
-    await decodes(tv, 10, 15_000);
-    await decodes(desk, 10, 15_000);
+    await decodes(tv, 10);
+    await decodes(desk, 10);
     note(`the line is back: frames both ways ${((Date.now() - t0) / 1000).toFixed(1)} s later`);
     await until('nobody was thrown out', async () => /现在：一起谈/.test((await text(tv)).replace(/\s/g, '')));
     const bad = broken(tv, desk);

@@ -1,7 +1,7 @@
 // The steps of a mediation: the mediator's by REST, as his desk sends them; the parties' as people take them, with the
 // keys of the TV and the buttons of a phone.
 import { randomUUID } from 'node:crypto';
-import { check, open, until } from './lib.mjs';
+import { PATIENCE, check, open, until } from './lib.mjs';
 import { PHONE, press, text, waitText } from './steps.mjs';
 
 export const A = { name: '申请人甲', id_no: '11010519491231002X', phone: '14900000001', sex: '男', ethnic: '蒙古族', birth_year: 1949, address: '赤峰市敖汉旗萨力巴乡', occupation: '牧民' };
@@ -124,7 +124,7 @@ export async function proveNumber(phone, m, side) {
 
 /** Reads every clause on the TV to its end and keys the code; on a phone the same by touch. */
 export async function readOnTv(tv, code, seen = async () => {}) {
-  await waitText(tv, /请您核对协议/, 20_000);
+  await waitText(tv, /请您核对协议/);
   await seen('read');
   for (let i = 0; i < 60 && /请您核对协议/.test(await text(tv)); i++) { await press(tv, 'ArrowDown'); await tv.waitForTimeout(450); }
   await waitText(tv, /请按一遍核对码/);
@@ -136,7 +136,7 @@ export async function readOnTv(tv, code, seen = async () => {}) {
 }
 
 export async function readOnPhone(phone, code, seen = async () => {}) {
-  await phone.waitForSelector('.read-step', { timeout: 20_000 });
+  await phone.waitForSelector('.read-step', { timeout: PATIENCE });
   await seen('read');
   for (let i = 0; i < 60 && (await stands(phone, '.read-step')); i++) { await phone.locator('.read-step .big').click({ timeout: 2000 }).catch(() => undefined); await phone.waitForTimeout(250); }
   await phone.waitForSelector('.dp-keypad');

@@ -20,7 +20,7 @@ export async function run(note) {
     const tv = await open(box, server, '/tv', { ...TV, camera: false });
     const captures = watchCaptures(tv);
     for (let i = 0; i < calls; i++) {
-      await shows(tv, 'consult', 20_000);
+      await shows(tv, 'consult');
       await press(tv, '1');
       await askForLawyer(tv);
       const phone = await pairPhone(rest, server, captures);
@@ -28,7 +28,7 @@ export async function run(note) {
       await until('the phone sees itself', () => phone.evaluate(() => [...document.querySelectorAll('video')].some((v) => v.videoWidth > 0)));
       if (i === 0) await ready(desk);
       await takeOffer(desk);
-      await shows(tv, 'take', 20_000);
+      await shows(tv, 'take');
       await tv.waitForTimeout(2000); // a person looks up, finds the remote and presses
       took.push(Math.round(await takeAndTime(tv)));
       note(`call ${i + 1}: ${took.at(-1)} ms`);

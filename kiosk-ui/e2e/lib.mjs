@@ -25,8 +25,12 @@ const freeUDP = () => new Promise((ok, bad) => {
 
 export const pause = (ms) => new Promise((r) => setTimeout(r, ms));
 
+/** How long a test waits for what must come. What is quick on a quiet machine may take its time beside others; figures
+ *  are measured in runs of their own. */
+export const PATIENCE = 30_000;
+
 /** Polls f until it gives a truthy value; fails with what after ms. */
-export async function until(what, f, ms = 10_000, every = 50) {
+export async function until(what, f, ms = PATIENCE, every = 50) {
   const end = Date.now() + ms;
   let last;
   for (;;) {
@@ -159,7 +163,7 @@ export const media = (page) => page.evaluate(async () => {
 });
 
 /** Waits until a page decodes at least n further frames from now on. */
-export async function decodes(page, n, ms = 10_000) {
+export async function decodes(page, n, ms = PATIENCE) {
   const before = (await media(page)).decoded;
   return until(`${n} more decoded frames on ${new URL(page.url()).pathname}`, async () => {
     const m = await media(page);

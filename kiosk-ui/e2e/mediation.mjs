@@ -10,7 +10,7 @@ export async function mediation({ server, box, rest, look }) {
   await waitText(desk, /我准备好了/);
   const tv = await open(box, server, '/tv', { ...TV, camera: false });
   const captures = watchCaptures(tv);
-  await shows(tv, 'consult', 20_000);
+  await shows(tv, 'consult');
   await press(tv, '2', 'Enter');
   await waitText(tv, /哪方面/);
   await press(tv, '3');
@@ -22,7 +22,7 @@ export async function mediation({ server, box, rest, look }) {
   const phone = await pairPhone(rest, server, captures);
   await ready(desk);
   await take(desk);
-  await shows(tv, 'take', 20_000);
+  await shows(tv, 'take');
   await tv.waitForTimeout(600);
   await press(tv, 'Enter');
 

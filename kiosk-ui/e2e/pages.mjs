@@ -13,7 +13,7 @@ export async function run(note) {
   try {
     for (const [path, size, wait] of [['/', DESK, /和议/], ['/desk', DESK, /密码/], ['/console', DESK, /密码/], ['/phone', PHONE, /12348/], ['/verify', PHONE, /哪些单位能盖章/], ['/verify?d=' + '0f'.repeat(32), DESK, /核对码/], ['/demo/texts', PHONE, /还没有短信/], ['/kiosk', { width: 1080, height: 1920 }, /入网/], ['/tablet', { width: 1280, height: 800 }, /入网/]]) {
       const page = await open(box, server, path, { ...size, camera: false });
-      await waitText(page, wait, 20_000);
+      await waitText(page, wait);
       await accessible(page, path);
       quiet(page, path);
       await page.context().close();
@@ -22,7 +22,7 @@ export async function run(note) {
     for (const size of [TV, { width: 3840, height: 2160 }, { width: 1280, height: 720 }, { width: 960, height: 540, scale: 2 }]) {
       const tv = await open(box, server, '/tv', { ...size, camera: false });
       const at = `${size.width}x${size.height}`;
-      await shows(tv, 'consult', 20_000);
+      await shows(tv, 'consult');
       await readable(tv, `TV home at ${at}`);
       if (size === TV) await accessible(tv, 'TV home');
       check(!/[0-9]{3}|张|李/.test((await text(tv)).replace(/\d\d:\d\d|12348|\d+月\d+日/g, '')), 'the TV shows nothing personal before a visit');
@@ -30,7 +30,7 @@ export async function run(note) {
       await readable(tv, `TV help at ${at}`);
       await press(tv, 'Escape');
       await askForLawyer(tv);
-      await until('the QR code', () => tv.evaluate(() => [...document.querySelectorAll('img.qrimg')].some((i) => i.naturalWidth > 0)), 15_000);
+      await until('the QR code', () => tv.evaluate(() => [...document.querySelectorAll('img.qrimg')].some((i) => i.naturalWidth > 0)));
       await readable(tv, `TV waiting at ${at}`);
       if (size === TV) await accessible(tv, 'TV waiting');
       quiet(tv, `TV at ${at}`);

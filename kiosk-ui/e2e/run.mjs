@@ -7,7 +7,7 @@ import { build } from './lib.mjs';
 const all = ['walk', 'pages', 'papers', 'kiosk', 'faults', 'outages', 'badline', 'journal'];
 const want = process.argv.slice(2);
 const figures = {};
-let failed = 0;
+const failed = [];
 for (const file of want.length > 0 ? want : all) {
   const test = await import(`./${file}.mjs`);
   console.log(`\n=== ${test.name}`);
@@ -16,7 +16,7 @@ for (const file of want.length > 0 ? want : all) {
     Object.assign(figures, await test.run((line) => console.log(`    ${((Date.now() - start) / 1000).toFixed(1).padStart(5)} s  ${line}`)));
     console.log(`--- passed in ${((Date.now() - start) / 1000).toFixed(1)} s`);
   } catch (e) {
-    failed++;
+    failed.push(`${file}: ${String(e.message ?? e).split('\n')[0]}`);
     const at = (e.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line)).join('\n');
     console.error(`--- FAILED: ${e.message ?? e}\n${at}`); // the message, not the stack: tests add to it what pages and server said
   }
@@ -24,4 +24,5 @@ for (const file of want.length > 0 ? want : all) {
 mkdirSync(build, { recursive: true });
 writeFileSync(join(build, 'e2e.json'), JSON.stringify(figures, null, 2) + '\n');
 for (const [k, v] of Object.entries(figures)) console.log(`${k} ${v}`);
-process.exit(failed ? 1 : 0);
+for (const line of failed) console.error(`FAILED ${line}`); // last, where a cut log still shows it
+process.exit(failed.length ? 1 : 0);

@@ -1,5 +1,5 @@
 // The steps of the first walk, as a person takes them: keys on the TV, buttons on the phone and the desk.
-import { until, open, check } from './lib.mjs';
+import { PATIENCE, until, open, check } from './lib.mjs';
 
 export const TV = { width: 1920, height: 1080 };
 export const PHONE = { width: 390, height: 844 };
@@ -11,11 +11,11 @@ export async function press(tv, ...keys) {
 }
 
 /** Waits until the TV shows something to press with this id. */
-export const shows = (tv, id, ms = 10_000) => tv.waitForSelector(`[data-f="${id}"]`, { timeout: ms });
+export const shows = (tv, id, ms = PATIENCE) => tv.waitForSelector(`[data-f="${id}"]`, { timeout: ms });
 
 export const text = (page) => page.evaluate(() => document.body.innerText);
 
-export async function waitText(page, want, ms = 10_000) {
+export async function waitText(page, want, ms = PATIENCE) {
   await until(`"${want}" on ${new URL(page.url()).pathname}`, async () => (await text(page)).match(want), ms)
     .catch(async (e) => { throw new Error(`${e.message}\n--- the page says ---\n${await text(page)}`); });
 }
@@ -35,7 +35,7 @@ export const seatReady = (desk) => waitText(desk, /准备好了|来人会/);
 
 /** The TV from home into the line: OK on the hero, OK on the first category, OK on the language. */
 export async function askForLawyer(tv) {
-  await shows(tv, 'consult', 20_000).catch(async (e) => { throw new Error(`${e.message}\n${await text(tv)}`); });
+  await shows(tv, 'consult').catch(async (e) => { throw new Error(`${e.message}\n${await text(tv)}`); });
   await press(tv, 'Enter');
   await waitText(tv, /哪方面/);
   await tv.waitForTimeout(450);
@@ -63,7 +63,7 @@ export function watchCaptures(tv) {
 export async function pairPhone(b, server, captures) {
   const url = await until('a capture link on the TV', () => captures.url);
   const phone = await open(b, server, new URL(url).pathname, PHONE);
-  await phone.waitForSelector('button.huge', { timeout: 10_000 });
+  await phone.waitForSelector('button.huge', { timeout: PATIENCE });
   check(/电视/.test(await text(phone)), 'the phone names the TV before anything is spent');
   await phone.click('button.huge');
   return phone;
@@ -71,7 +71,7 @@ export async function pairPhone(b, server, captures) {
 
 /** OK on the ring: returns the milliseconds from the key to the first decoded remote frame on the TV. */
 export async function takeAndTime(tv) {
-  await shows(tv, 'take', 20_000);
+  await shows(tv, 'take');
   await tv.waitForTimeout(600); // a person looks before pressing; the dead time after a screen change is over too
   await tv.evaluate(() => {
     window.__ok = 0;

@@ -14,7 +14,7 @@ export async function run(note) {
     await waitText(desk, /我准备好了/);
     const tv = await open(box, server, '/tv', { ...TV, camera: false });
     const captures = watchCaptures(tv);
-    await shows(tv, 'consult', 20_000);
+    await shows(tv, 'consult');
     await askForLawyer(tv);
     const no = await number(tv);
     check(no, 'the TV shows a number');
@@ -32,7 +32,7 @@ export async function run(note) {
     check(await number(tv) === no, 'the TV still shows its number');
     await ready(desk);
     await takeOffer(desk);
-    await shows(tv, 'take', 20_000);
+    await shows(tv, 'take');
     check((await text(tv)).includes('律师丁'), 'the ring names the lawyer');
     note(`back after kill -9 while waiting, ringing ${((Date.now() - down) / 1000).toFixed(1)} s after the kill`);
 
@@ -40,8 +40,8 @@ export async function run(note) {
     await server.kill();
     await server.start();
     const rang = Date.now();
-    await shows(tv, 'take', 20_000);
-    await until('the desk is back', async () => /响铃/.test(await text(desk)), 15_000);
+    await shows(tv, 'take');
+    await until('the desk is back', async () => /响铃/.test(await text(desk)));
     note(`still ringing after kill -9, both back in ${((Date.now() - rang) / 1000).toFixed(1)} s`);
     await pause(1500); // the prepared line comes up again, as it does while a person walks to the remote
 
@@ -69,10 +69,10 @@ export async function run(note) {
 
     // reload of TV, phone and desk returns to the call
     await tv.reload();
-    await decodes(tv, 5, 10_000);
+    await decodes(tv, 5);
     await phone.reload();
     await desk.reload();
-    await decodes(desk, 5, 15_000);
+    await decodes(desk, 5);
     note('reload of TV, phone and desk returns to the call');
 
     // only the mediator ends
@@ -99,7 +99,7 @@ export async function run(note) {
 
 /** The desk takes the offer by F2. */
 export async function takeOffer(desk) {
-  await waitText(desk, /来人了/, 20_000);
+  await waitText(desk, /来人了/);
   await desk.keyboard.press('F2');
 }
 

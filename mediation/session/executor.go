@@ -129,7 +129,7 @@ func (e *Executor) Watch(p media.Presence) {
 // logged and repeated: the rows are the truth.
 func (e *Executor) Run(ctx context.Context) error {
 	stop := e.d.Nudges.Subscribe(func(n coord.Nudge) {
-		if n.To == "media/"+e.d.Node {
+		if n.To == "media/"+e.d.Node || n.To == coord.ToGap {
 			e.Wake()
 		}
 	})

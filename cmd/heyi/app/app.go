@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -52,7 +53,7 @@ func Run(ctx context.Context, cfg configs.Config, out io.Writer) error {
 		return err
 	}
 	defer p.close()
-	n := &node{parts: p, metrics: prometheus.NewRegistry()}
+	n := &node{parts: p}
 	err = n.build(ctx)
 	if err == nil {
 		err = n.announce(ctx, out)
@@ -83,11 +84,15 @@ type node struct {
 	local  string // address of the pages on this machine
 	public string // address that stands in links and QR codes
 
+	self     devices.NodeID
 	leases   *leases
 	nodes    *nodes.Directory
 	presence *devices.Presence
 	streams  *devices.Streams
+	commands *devices.Commands
 	registry *devices.Registry
+	history  *devices.History
+	upkeep   *devices.Upkeep
 	tokens   *auth.Tokens
 	auth     *auth.Authenticator
 	engine   *rtc.Engine
@@ -102,8 +107,8 @@ type node struct {
 	views    *flow.Views
 	hub      *link.Hub
 	retire   func() // turns readiness off
-	metrics  *prometheus.Registry
 	tz       *time.Location
+	deaf     atomic.Bool // other nodes live that this one cannot hear
 }
 
 // build makes the parts in the order in which they start.
@@ -116,16 +121,23 @@ func (n *node) build(ctx context.Context) (err error) {
 	if n.local, n.public, err = addresses(n.cfg.HTTP); err != nil {
 		return err
 	}
+	holder, err := folderID(n.cfg.Data)
+	if err != nil {
+		return err
+	}
 	caseStore := slices.Contains(n.cfg.Roles, configs.RoleCases)
 	wanted := []string{devices.SweeperLease}
 	if !caseStore {
 		wanted = append(wanted, nodes.Lease(n.cfg.Node.Name))
 	}
-	l, incarnation, others, err := newLeases(ctx, n.store, n.cfg, time.Now, n.logger, wanted...)
+	l, incarnation, others, err := newLeases(ctx, n.store, n.cfg, holder, time.Now, n.logger, wanted...)
 	if err != nil {
 		return err
 	}
 	n.leases = l
+	if n.carry != nil {
+		n.group.Add("coordination", n.carry) // first: it stops last, and the others' last words still travel
+	}
 	if caseStore {
 		return n.casesOnly(ctx, incarnation)
 	}
@@ -154,13 +166,21 @@ func (n *node) identity(ctx context.Context, incarnation int64) error {
 		reg.DemoUnit, reg.DemoName = u.ID, "演示电视"
 	}
 	n.registry = devices.NewRegistry(reg, devices.Deps{
-		Claims: n.store, Fleet: n.store, CA: n.keys, Limiter: n.coord, Nudges: n.coord, Now: time.Now, Logger: n.logger,
+		Claims: n.store, Fleet: n.store, Lists: n.store, CA: n.keys, Limiter: n.loose, Nudges: n.coord, Now: time.Now, Logger: n.logger,
 	})
-	self := devices.NodeID{Name: n.cfg.Node.Name, Inc: incarnation}
-	n.streams = devices.NewStreams(devices.StreamsDeps{Store: n.store, Node: self, Kept: c.EventsKept, Logger: n.logger})
+	n.self = devices.NodeID{Name: n.cfg.Node.Name, Inc: incarnation}
+	n.streams = devices.NewStreams(devices.StreamsDeps{Store: n.store, Node: n.self, Kept: c.EventsKept, Logger: n.logger})
+	n.commands = devices.NewCommands(devices.CommandsConfig{
+		Open: c.CommandsOpen, Kept: c.CommandsKept, Silent: c.CommandSilent, FilesKept: c.FilesKept, FileMax: c.FileMax, Sweep: c.Sweep,
+	}, devices.CommandsDeps{Store: n.store, Leases: n.leases, Nudges: n.coord, Node: n.self, Now: time.Now, Logger: n.logger})
 	n.presence = devices.NewPresence(devices.PresenceConfig{Grace: c.Grace, Sweep: c.Sweep}, devices.PresenceDeps{
-		Store: n.store, Leases: n.leases, Nudges: n.coord, Node: self,
+		Store: n.store, Leases: n.leases, Nudges: n.coord, Node: n.self,
 		Live: func() []devices.Sighting { return link.Sightings(n.hub.Seen()) }, Now: time.Now, Logger: n.logger,
+	})
+	n.history = devices.NewHistory(n.store, time.Now)
+	n.upkeep = devices.NewUpkeep(devices.UpkeepConfig{Every: c.Audit, Kept: c.LinksKept}, devices.UpkeepDeps{
+		Store: n.store, Leases: n.leases, Node: n.self, Drift: driftGauge(n.metrics), Now: time.Now, Logger: n.logger,
+		Links: func(share float64) []devices.Sighting { return link.Sightings(n.hub.Linked(share)) },
 	})
 	n.tokens = auth.NewTokens(n.keys, n.store)
 	n.links = n.partyLinks()
@@ -168,10 +188,22 @@ func (n *node) identity(ctx context.Context, incarnation int64) error {
 		Keys: n.keys, Tokens: n.tokens, Epochs: n.store, Signins: n.people, Grants: n.store, Links: n.links, CSRFKey: subkey(secret, "csrf"), Now: time.Now,
 	})
 	n.captures = session.NewCaptures(session.CapturesDeps{
-		Store: n.store, Limiter: n.coord, Nudges: n.coord, Key: subkey(secret, "captures"), Now: time.Now, Life: n.cfg.Room.Capture,
+		Store: n.store, Limiter: n.coord, Loose: n.loose, Nudges: n.coord, Key: subkey(secret, "captures"), Now: time.Now, Life: n.cfg.Room.Capture,
 		Wake: func() { n.rooms.Wake() },
 	})
 	return n.presence.Restart(ctx) //nolint:wrapcheck // names itself
+}
+
+// driftGauge shows by how much things differ that must agree.
+func driftGauge(reg prometheus.Registerer) func(kind string, n int) {
+	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Namespace: "heyi", Subsystem: "fleet", Name: "drift", Help: "Devices about which presence does not agree with itself; must be 0.",
+	}, []string{"kind"})
+	reg.MustRegister(g)
+	for _, kind := range []string{devices.DriftCounters, devices.DriftNoRow, devices.DriftNoSocket} {
+		g.WithLabelValues(kind).Set(0)
+	}
+	return func(kind string, n int) { g.WithLabelValues(kind).Set(float64(n)) }
 }
 
 // mediation makes the line, the sessions and the rooms.
@@ -222,6 +254,8 @@ func (n *node) mediation(ctx context.Context, leases map[string]int64) error {
 	n.group.Add("frozen", n.rooms.Guard)
 	n.group.Add("nodes", n.nodes.Run)
 	n.group.Add("presence", n.presence.Run)
+	n.group.Add("commands", n.commands.Run)
+	n.group.Add("upkeep", n.upkeep.Run)
 	n.group.Add("matcher", matcher.Run)
 	n.group.Add("timers", sweeper.Run)
 	n.group.Add("finisher", (&flow.Finisher{Dockets: n.dockets}).Run)
@@ -242,10 +276,11 @@ func (n *node) mediation(ctx context.Context, leases map[string]int64) error {
 // front makes the doors: links, REST, screens, one port.
 func (n *node) front(ctx context.Context) error {
 	n.hub = link.New(n.linkConfig(), link.Deps{
-		Verifier: link.NewVerifier(n.auth, n.tokens), Presence: link.NewPresence(n.presence), Streams: n.streams, Rooms: n.rooms, RoomPages: n.pageOf, Nudges: n.coord,
-		Sync: n.sync, Views: n.liveView, Watch: n.seatWatch, Cloned: n.cloned, Metrics: n.metrics, Logger: n.logger, Now: time.Now,
+		Verifier: link.NewVerifier(n.auth, n.tokens), Presence: link.NewPresence(n.presence), Streams: n.streams, Down: n.commands, Rooms: n.rooms, RoomPages: n.pageOf, Nudges: n.coord,
+		Facts: n.facts(n.self), Sync: n.sync, Views: n.liveView, Watch: n.seatWatch, Cloned: n.cloned, Metrics: n.metrics, Logger: n.logger, Now: time.Now,
 	})
 	link.Topics{Requests: n.requests(), Dockets: n.dockets}.Register(n.hub)
+	n.group.Add("audit", n.audit)
 	if err := n.open(ctx, n.areas()); err != nil {
 		return err
 	}
@@ -267,13 +302,14 @@ func (n *node) open(ctx context.Context, areas []rest.Area) error {
 	server, err := gateway.New(ctx, gateway.Config{
 		Listen: c.Listen, Plain: c.PlainListen, TLS: tls, Trusted: n.trusted(), Nodes: n.sockets, MetricsToken: c.MetricsToken,
 		DrainWindow: n.drainWindow, DrainMax: c.DrainTimeout,
-	}, gateway.Deps{API: api, Hub: n.hub, UI: kioskui.Handler(), Ready: n.store.Ping, Metrics: n.metrics, Logger: n.logger, Now: time.Now})
+	}, gateway.Deps{API: api, Hub: n.hub, UI: kioskui.Handler(), Ready: n.store.Ping, Coord: n.coordState, Metrics: n.metrics, Logger: n.logger, Now: time.Now})
 	if err != nil {
 		return fmt.Errorf("front door: %w", err)
 	}
 	n.retire = server.Retire
 	n.group.Add("texts", n.textSender().Run)
 	n.group.Add("memory", n.memory)
+	n.group.Add("load", n.load)
 	n.group.Add("front door", server.Run)
 	return nil
 }

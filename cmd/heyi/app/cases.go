@@ -173,10 +173,10 @@ func (n *node) casesOnly(ctx context.Context, incarnation int64) error {
 	n.group.Add("housekeeping", n.housekeeping)
 	n.hub = link.New(n.linkConfig(), link.Deps{
 		Verifier: link.NewVerifier(n.auth, n.tokens), Presence: link.NewPresence(n.presence), Streams: n.streams, Nudges: n.coord,
-		Sync: func(context.Context, auth.Caller) ([]wire.SyncItem, error) { return nil, nil }, Views: n.liveView,
+		Facts: n.facts(n.self), Sync: func(context.Context, auth.Caller) ([]wire.SyncItem, error) { return nil, nil }, Views: n.liveView,
 		Watch: func(context.Context, string, auth.Caller, bool) {}, Metrics: n.metrics, Logger: n.logger, Now: time.Now,
 	})
 	return n.open(ctx, append(n.caseAreas(), n.staffArea(),
-		rest.Console{Registry: n.registry, Figures: func(context.Context, ident.UnitID) (rest.Figures, error) { return rest.Figures{}, nil }, Now: time.Now},
+		n.consoleArea(func(context.Context, ident.UnitID) (rest.Figures, error) { return rest.Figures{}, nil }),
 		n.deviceArea()))
 }

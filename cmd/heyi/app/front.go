@@ -128,7 +128,7 @@ func (n *node) linkConfig() link.Config {
 		AuthTimeout: c.AuthTimeout, MaxFrame: c.Frame, PerS: c.Rate, Burst: c.Burst, SendBuffer: c.SendBuffer, WriteTimeout: c.WriteTimeout,
 		ReadTimeout: c.DeadAfter, PingEvery: c.Ping, PendingMax: c.PendingMax, NodePerS: c.ConnectRate, AddrPerS: c.AddressRate, AddrBurst: c.AddressBurst,
 		BatchWait: c.EpochInterval, BatchMax: c.EpochBatch, WantWithin: c.WantWithin,
-		AuthFails: c.AuthFails, AuthBlock: c.AuthBlock,
+		AuthFails: c.AuthFails, AuthBlock: c.AuthBlock, Sweep: n.cfg.Coord.Sweep, AckTimeout: c.AckTimeout, DownSweep: c.DownSweep,
 	}
 }
 
@@ -155,7 +155,7 @@ func (n *node) rtt(id ident.DeviceID) (int, bool) {
 }
 
 func (n *node) deviceArea() rest.Devices {
-	return rest.Devices{Registry: n.registry, Streams: n.streams, Tree: n.tree, RTT: n.rtt, Now: time.Now}
+	return rest.Devices{Registry: n.registry, Streams: n.streams, History: n.history, Tree: n.tree, RTT: n.rtt, Now: time.Now}
 }
 
 // requests are what people ask for, the same through REST and the link.
@@ -167,6 +167,16 @@ func (n *node) staffArea() rest.Staff {
 	return rest.Staff{People: n.people, Tokens: n.tokens, CSRF: n.auth.CSRF, Registry: n.registry, Tree: n.tree, Nudges: n.coord, Demo: n.cfg.Demo, Now: time.Now}
 }
 
+func (n *node) consoleArea(figures func(context.Context, ident.UnitID) (rest.Figures, error)) rest.Console {
+	return rest.Console{
+		Registry: n.registry, History: n.history, Figures: figures, Nodes: n.coord, Now: time.Now,
+		Packages: func(ctx context.Context, unit ident.UnitID) (p rest.Packages, err error) {
+			p.Queued, p.Dead, err = n.store.OpenHandoffs(ctx, unit)
+			return p, err //nolint:wrapcheck // a fault keeps its code
+		},
+	}
+}
+
 // areas are the routes of the API.
 func (n *node) areas() []rest.Area {
 	now := time.Now
@@ -174,7 +184,8 @@ func (n *node) areas() []rest.Area {
 		n.staffArea(),
 		rest.Claims{Registry: n.registry, Tree: n.tree, PublicURL: n.public, Now: now},
 		n.deviceArea(),
-		rest.Console{Registry: n.registry, Figures: n.figures, Now: now},
+		rest.Commands{Commands: n.commands},
+		n.consoleArea(n.figures),
 		rest.ConsoleQueue{Views: n.views},
 		rest.Situation{Views: n.views},
 		rest.Visits{Requests: n.requests()},

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"heyi/configs"
+	"heyi/internal/fault"
 	"heyi/store"
 )
 
@@ -31,37 +33,33 @@ type leases struct {
 	steady  time.Time // since then each renewal followed the one before it in time
 }
 
-// newLeases takes over what an earlier process of the same name held (the caller holds the data folder's lock), makes
-// sure of the node's own row and returns its epoch: the incarnation of this process. others are the rows taken over
-// beside it, by name.
-func newLeases(ctx context.Context, s *store.Store, cfg configs.Config, now func() time.Time, logger *slog.Logger, wanted ...string) (l *leases, incarnation int64, others map[string]int64, err error) {
+// newLeases takes this process's name, and over what an earlier process of the same name held (the caller holds the
+// data folder's lock; holder names the folder). It returns the name's epoch, the incarnation of this process. others
+// are the rows taken over beside it, by name.
+func newLeases(ctx context.Context, s *store.Store, cfg configs.Config, holder string, now func() time.Time, logger *slog.Logger, wanted ...string) (l *leases, incarnation int64, others map[string]int64, err error) {
 	node := cfg.Node.Name
 	l = &leases{store: s, node: node, wanted: wanted, ttl: cfg.Media.LeaseTTL, every: cfg.Media.LeaseRenew, now: now, logger: logger, held: map[string]int64{}}
-	own, others := "node/"+node, map[string]int64{}
-	taken, err := s.TakeOverLeases(ctx, node, now())
-	if err != nil {
-		return nil, 0, nil, fmt.Errorf("take leases over: %w", err)
+	others = map[string]int64{}
+	incarnation, taken, err := s.StartNode(ctx, node, holder, l.ttl, now())
+	if f, ok := errors.AsType[*fault.Error](err); ok && f.Code == "node.name_taken" {
+		return nil, 0, nil, fmt.Errorf("a node named %q lives on another data folder: give this one another node.name, or stop that one and wait %d s",
+			node, max(1, int(f.RetryAfter.Round(time.Second)/time.Second)))
 	}
+	if err != nil {
+		return nil, 0, nil, fmt.Errorf("node lease: %w", err)
+	}
+	l.held[l.own()] = incarnation
 	for _, t := range taken {
-		switch {
-		case t.Name == own || slices.Contains(wanted, t.Name):
+		if slices.Contains(wanted, t.Name) {
 			l.held[t.Name] = t.Epoch
-		default:
+		} else {
 			others[t.Name] = t.Epoch
 		}
 	}
-	if _, ok := l.held[own]; !ok {
-		epoch, ok, err := s.AcquireLease(ctx, own, node, l.ttl, now())
-		if err != nil {
-			return nil, 0, nil, fmt.Errorf("node lease: %w", err)
-		}
-		if !ok {
-			return nil, 0, nil, fmt.Errorf("a node named %q lives already: give this one another node.name", node)
-		}
-		l.held[own] = epoch
-	}
-	return l, l.held[own], others, l.renew(ctx)
+	return l, incarnation, others, l.renew(ctx)
 }
+
+func (l *leases) own() string { return "node/" + l.node }
 
 // Held implements devices.Leases.
 func (l *leases) Held(_ context.Context, name string) (int64, bool) {
@@ -70,6 +68,9 @@ func (l *leases) Held(_ context.Context, name string) (int64, bool) {
 	epoch, ok := l.held[name]
 	return epoch, ok && l.now().Before(l.till)
 }
+
+// errNameLost ends a process whose name another one holds: everything it writes is fenced off.
+var errNameLost = errors.New("another process took the name of this node while it was away; start again under another node.name, or stop that one")
 
 // Steady returns for how long every renewal was in time: so long this process saw the database as it is.
 func (l *leases) Steady() time.Duration {
@@ -92,7 +93,11 @@ func (l *leases) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return l.release(context.WithoutCancel(ctx))
 		case <-tick.C:
-			if err := l.renew(ctx); err != nil && ctx.Err() == nil {
+			err := l.renew(ctx)
+			if errors.Is(err, errNameLost) {
+				return err
+			}
+			if err != nil && ctx.Err() == nil {
 				l.logger.ErrorContext(ctx, "leases could not be renewed", slog.Any("error", err))
 			}
 		}
@@ -109,6 +114,9 @@ func (l *leases) renew(ctx context.Context) error {
 		return fmt.Errorf("renew: %w", err)
 	}
 	for _, name := range lost {
+		if name == l.own() {
+			return errNameLost
+		}
 		delete(held, name)
 		l.logger.WarnContext(ctx, "a lease is lost", slog.String("lease", name))
 	}

@@ -16,7 +16,7 @@ import (
 // partyLinks looks the links of parties up; what they lead to, the dockets, is made later than the callers are known.
 func (n *node) partyLinks() *partylink.Links {
 	return partylink.NewLinks(partylink.Deps{
-		Store: n.store, Limiter: n.coord, Now: time.Now,
+		Store: n.store, Limiter: n.coord, Loose: n.loose, Now: time.Now,
 		Redeem: func(ctx context.Context, cmd mediation.Command, id ident.LinkID, cookieHash string) (partylink.Link, error) {
 			return n.dockets.Redeem(ctx, cmd, id, cookieHash) //nolint:wrapcheck // a fault keeps its code
 		},
@@ -59,6 +59,6 @@ func (n *node) partyAreas() []rest.Area {
 		rest.Party{Dockets: n.dockets},
 		rest.Links{Links: n.links, Tokens: n.tokens, CSRF: n.auth.CSRF, Now: time.Now},
 		rest.Texts{Demo: n.cfg.Demo, Auth: n.auth, Sent: n.sentTexts},
-		rest.Verify{Check: n.verify, Keys: n.publishedKeys, Limiter: n.coord},
+		rest.Verify{Check: n.verify, Keys: n.publishedKeys, Limiter: n.loose},
 	}
 }

@@ -10,9 +10,11 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"heyi/configs"
 	"heyi/gateway/auth"
-	"heyi/internal/coord/memcoord"
+	"heyi/internal/coord"
 	"heyi/internal/org"
 	"heyi/internal/sign"
 	"heyi/people"
@@ -24,10 +26,15 @@ type parts struct {
 	cfg    configs.Config
 	logger *slog.Logger
 	store  *store.Store
-	coord  *memcoord.Coord
+	coord  engine
+	loose  coord.Limiter                   // for callers that limit load; guards of secrets use coord
+	carry  func(ctx context.Context) error // brings nudges to the other nodes, nil on a single one
+	part   func() error                    // ends coord
 	tree   *org.Tree
 	keys   *auth.Keyring
 	people *people.Service
+
+	metrics *prometheus.Registry
 }
 
 // Migrate brings the database up to date and stops.
@@ -37,6 +44,10 @@ func Migrate(ctx context.Context, cfg configs.Config) error {
 		return err
 	}
 	defer unlock()
+	return migrate(ctx, cfg)
+}
+
+func migrate(ctx context.Context, cfg configs.Config) error {
 	s, err := openStore(ctx, cfg, newLogger(cfg))
 	if err != nil {
 		return err
@@ -68,34 +79,44 @@ func openStore(ctx context.Context, cfg configs.Config, logger *slog.Logger) (*s
 	if err != nil {
 		return nil, err
 	}
-	dsn := cfg.Store.DSN
-	if dsn == "" {
-		dsn = filepath.Join(cfg.Data, "heyi.db")
-	}
-	s, err := store.Open(ctx, store.Config{
-		Driver: cfg.Store.Driver, DSN: dsn, MasterKey: key, Readers: cfg.Store.Readers, BatchMax: cfg.Store.BatchMax,
-		SealAlg: sign.Alg(cfg.Handoff.Seal), Now: time.Now, Logger: logger,
-	})
+	c := storeConfig(cfg, logger)
+	c.MasterKey = key
+	s, err := store.Open(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("database: %w", err)
 	}
 	return s, nil
 }
 
+// storeConfig is the database of the configuration, without the master key.
+func storeConfig(cfg configs.Config, logger *slog.Logger) store.Config {
+	dsn := cfg.Store.DSN
+	if dsn == "" {
+		dsn = filepath.Join(cfg.Data, "heyi.db")
+	}
+	return store.Config{
+		Driver: cfg.Store.Driver, DSN: dsn, Readers: cfg.Store.Readers, BatchMax: cfg.Store.BatchMax,
+		SealAlg: sign.Alg(cfg.Handoff.Seal), Now: time.Now, Logger: logger,
+	}
+}
+
 // openParts opens the database and loads what lies in it. The demo's tree is made when it is missing.
 func openParts(ctx context.Context, cfg configs.Config) (*parts, error) {
-	p := &parts{cfg: cfg, logger: newLogger(cfg), coord: memcoord.New(time.Now)}
+	p := &parts{cfg: cfg, logger: newLogger(cfg), metrics: prometheus.NewRegistry()}
 	var err error
-	if p.store, err = openStore(ctx, cfg, p.logger); err != nil {
+	if p.coord, p.loose, p.carry, p.part, err = coordination(cfg.Coord, p.metrics, p.logger); err != nil {
 		return nil, err
 	}
-	if err := p.load(ctx); err != nil {
-		return nil, errors.Join(err, closed(p.store))
+	if p.store, err = openStore(ctx, cfg, p.logger); err != nil {
+		return nil, errors.Join(err, p.part())
+	}
+	if err := p.fill(ctx); err != nil {
+		return nil, errors.Join(err, closed(p.store), p.part())
 	}
 	return p, nil
 }
 
-func (p *parts) load(ctx context.Context) error {
+func (p *parts) fill(ctx context.Context) error {
 	if p.cfg.Demo {
 		seeds, err := org.Chifeng()
 		if err != nil {
@@ -154,5 +175,8 @@ func (p *parts) hmacKey(ctx context.Context) ([]byte, error) {
 func (p *parts) close() {
 	if err := p.store.Close(); err != nil {
 		p.logger.Error("close the database", slog.Any("error", err))
+	}
+	if err := p.part(); err != nil {
+		p.logger.Error("close coordination", slog.Any("error", err))
 	}
 }

@@ -86,6 +86,7 @@ const pongWithin = 10000;
 const pingAttended = 20000;
 const pingIdle = 60000; // a page cannot see the server's pings; this finds a half-open line within 70 s
 const healthyAfter = 60000;
+const degradedEvery = 5000; // while pushes may be lost between the server's nodes, the page looks again this often
 
 const browserEnv: LinkEnv = {
   socket: (url, protocol) => new WebSocket(url, protocol),
@@ -119,6 +120,13 @@ export function openLink(opts: LinkOpts): Link {
   let pingTimer: ReturnType<typeof setTimeout> | undefined;
   let pongTimer: ReturnType<typeof setTimeout> | undefined;
   let pongDue = false;
+  let askTimer: ReturnType<typeof setInterval> | undefined;
+
+  /** While the server is degraded: "look again", as after a sync, every 5 s (protocol.md §4). */
+  function degraded(on: boolean): void {
+    clearInterval(askTimer);
+    if (on) askTimer = setInterval(() => opts.onFrame('sync', {}, { v: 1, t: 'sync' }), degradedEvery * (0.8 + 0.4 * env.random()));
+  }
 
   const go = (at: LinkStatus['at'], code = 0) => status.set({ at, code, since: env.now() });
 
@@ -184,6 +192,7 @@ export function openLink(opts: LinkOpts): Link {
         windowMs = w.reconnect ? w.reconnect.window_ms : 0;
         if (w.access) token = w.access.token;
         why = 'lost';
+        degraded(!!w.degraded);
         go('up');
         armPing();
         for (const cb of Array.from(tokenWaiters)) cb();
@@ -200,6 +209,7 @@ export function openLink(opts: LinkOpts): Link {
       case 'link_config': {
         const b = f.b as Partial<Welcome>;
         if (b.access) token = b.access.token;
+        if (b.degraded !== undefined) degraded(b.degraded);
         break;
       }
       case 'going_away':
@@ -250,6 +260,7 @@ export function openLink(opts: LinkOpts): Link {
     clearTimeout(handTimer);
     clearTimeout(pingTimer);
     clearTimeout(pongTimer);
+    degraded(false);
     pongDue = false;
     if (old && old.readyState < 2) old.close(code);
     for (const p of Array.from(pending.values())) {

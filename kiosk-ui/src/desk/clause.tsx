@@ -118,7 +118,7 @@ function Instalments(p: Props) {
   const gap = splitGap(c);
   const put = (i: number, change: Partial<Clause['instalments'][number]>) => p.onEdit({ instalments: c.instalments.map((x, k) => (k === i ? { ...x, ...change } : x)) });
   if (c.instalments.length === 0) {
-    return <div className="acts left"><Button size="small" disabled={c.amount_fen === null || c.amount_fen < 200} onClick={() => p.onEdit({ instalments: split(c.amount_fen ?? 0, 2), by: '' })}>{t('cl.split')}</Button></div>;
+    return <div className="acts left beneath"><Button size="small" disabled={c.amount_fen === null || c.amount_fen < 200} onClick={() => p.onEdit({ instalments: split(c.amount_fen ?? 0, 2), by: '' })}>{t('cl.split')}</Button></div>;
   }
   return (
     <fieldset className="parts">

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { applied, fenOf, freezeStop, moved, newClause, NO_TEXT, ordinal, proposalWords, split, splitGap, yuanOf, type AgText } from './clauses';
+import { apart, applied, fenOf, freezeStop, moved, newClause, NO_TEXT, ordinal, proposalWords, split, splitGap, standing, yuanOf, type AgText } from './clauses';
 import { fresh, type Draft } from './draft';
 import type { Agreement, Clause, Lint } from './types';
 
@@ -20,6 +20,21 @@ describe('money', () => {
     expect(parts.every((p) => p.amount_fen >= 0)).toBe(true);
   });
   test('a gap between the parts and the whole is seen', () => expect(splitGap({ amount_fen: 1000, instalments: [{ by: '', amount_fen: 1100 }] })).toBe(100));
+});
+
+describe('what changed', () => {
+  const saw: AgText = { facts: 'f', clauses: [clause('c1', { how: '尽快', late: '' })] };
+  const found = [lint({}), lint({ field: 'late' }), lint({ clause: '', field: 'facts' }), lint({ clause: '', field: 'parties' }), lint({ clause: 'gone' })];
+  test('a finding stands while its words do', () => {
+    expect(standing(found, saw, saw).map((l) => l.field)).toEqual(['how', 'late', 'facts', 'parties']);
+    expect(standing(found, saw, { facts: 'g', clauses: [clause('c1', { how: '现金', late: '' })] }).map((l) => l.field)).toEqual(['late', 'parties']);
+  });
+  test('two writings of a clause differ part by part', () => {
+    const a = clause('c1');
+    expect(apart(a, { ...a, late: '晚', by: '2026-01-01' })).toEqual(['by', 'late']);
+    expect(apart(a, { ...a, tags_confirmed: false })).toEqual(['tags']);
+    expect(apart(a, clause('c1', { kind: 'free', text: 'x' }))).toEqual(['text']);
+  });
 });
 
 describe('clauses', () => {

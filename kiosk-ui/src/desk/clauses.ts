@@ -1,6 +1,6 @@
 // The draft of an agreement as the mediator writes it: clauses, sums, what the server found unclear, and why it may not
 // be frozen yet. Pure.
-import { isDirty, type Draft } from './draft';
+import { isDirty, same, type Draft } from './draft';
 import type { Agreement, Clause, ClauseKind, ClauseTag, Instalment, Lint, Party } from './types';
 
 export interface AgText { facts: string; clauses: Clause[] }
@@ -53,6 +53,22 @@ export const splitGap = (c: Pick<Clause, 'amount_fen' | 'instalments'>): number 
   c.instalments.length === 0 ? 0 : c.instalments.reduce((n, x) => n + x.amount_fen, 0) - (c.amount_fen ?? 0);
 
 export const lintOf = (list: readonly Lint[], clause: string): Lint[] => list.filter((l) => l.clause === clause);
+
+/** Findings about words that still stand as the server saw them; what was rewritten since is judged by the next save. */
+export function standing(list: readonly Lint[], saw: AgText, text: AgText): Lint[] {
+  const of = (x: AgText, id: string) => x.clauses.find((c) => c.id === id) as Record<string, unknown> | undefined;
+  return list.filter((l) => {
+    if (l.clause === '') return l.field !== 'facts' || saw.facts === text.facts;
+    const [was, is] = [of(saw, l.clause), of(text, l.clause)];
+    return is !== undefined && (was === undefined || same(was[l.field], is[l.field]));
+  });
+}
+
+/** The parts in which two writings of one clause differ, in the order of the sentence; the tags come last. */
+export function apart(a: Clause, b: Clause): (ClauseField | 'tags')[] {
+  const fields: (ClauseField | 'tags')[] = a.kind === b.kind ? [...FIELDS_OF[a.kind], 'tags'] : [...new Set([...FIELDS_OF[a.kind], ...FIELDS_OF[b.kind]])];
+  return fields.filter((f) => !same(a[f], b[f]) || (f === 'tags' && a.tags_confirmed !== b.tags_confirmed));
+}
 
 const texts = ['who', 'to', 'what', 'by', 'how', 'late', 'text'] as const;
 

@@ -6,13 +6,13 @@ import { useStore } from '../core/hooks.react';
 import { Icon } from '../staff/icons';
 import { Say, type Parts } from './bits';
 import { ClauseCard, LintLine } from './clause';
-import { applied, freezeStop, KINDS, lintOf, moved, newClause, NO_TEXT, type AgText } from './clauses';
+import { apart, applied, freezeStop, KINDS, lintOf, moved, newClause, NO_TEXT, ordinal, standing, yuanOf, type AgText } from './clauses';
 import type { Matter } from './dispute';
 import { isDirty, same, type Base, type Draft } from './draft';
 import { createNotebook, type Notebook } from './notebook';
 import { Preview } from './preview';
 import { t, word } from './t';
-import type { Clause, Dispute, Lint } from './types';
+import type { Clause, Dispute, Lint, Party } from './types';
 
 const baseOf = (d: Dispute): Base<AgText> => {
   const a = d.agreement;
@@ -52,7 +52,7 @@ export function Editor({ book, ...x }: Parts & { book: Notebook<AgText> }) {
   const [open, setOpen] = useState('');
   const [look, setLook] = useState(false);
   const a = d.agreement;
-  const lint = a?.lint ?? [];
+  const lint = standing(a?.lint ?? [], draft.base.value, draft.text);
   const setClauses = (clauses: Clause[]) => book.edit({ clauses });
   const add = (kind: Clause['kind']) => {
     const c = newClause(kind, newKey(), d.parties);
@@ -80,7 +80,7 @@ export function Editor({ book, ...x }: Parts & { book: Notebook<AgText> }) {
           <Button size="small" disabled={a === null || a.blocks.length === 0} onClick={() => setLook(!look)}><Icon name="tv" size={15} />{look ? t('ag.write') : t('ag.look')}</Button>
           <Dropdown trigger={['click']} menu={menu}><Button size="small" type="primary">{t('ag.add')} ▾</Button></Dropdown>
         </div>
-        {draft.conflict !== null && <Clash mine={draft.text} theirs={draft.conflict.value} onChoose={book.choose} />}
+        {draft.conflict !== null && <Clash mine={draft.text} theirs={draft.conflict.value} parties={d.parties} onChoose={book.choose} />}
         {a?.sign_mode === 'paper' && <Say tone="y" icon="pen">{t('ag.paper')}</Say>}
         {look && a !== null ? (
           <Preview d={d} />
@@ -136,17 +136,20 @@ function savedLine(d: Draft<AgText>): ReactNode {
 }
 
 /** Both drafts beside each other; for each place that differs the mediator takes one. */
-function Clash({ mine, theirs, onChoose }: { mine: AgText; theirs: AgText; onChoose: (t: AgText) => void }) {
+function Clash({ mine, theirs, parties, onChoose }: { mine: AgText; theirs: AgText; parties: Party[]; onChoose: (t: AgText) => void }) {
   const ids = [...new Set([...mine.clauses, ...theirs.clauses].map((c) => c.id))];
   const of = (x: AgText, id: string) => x.clauses.find((c) => c.id === id);
-  const apart = ids.filter((id) => !same(of(mine, id), of(theirs, id)));
+  const differ = ids.filter((id) => !same(of(mine, id), of(theirs, id)));
   const [from, setFrom] = useState<Record<string, 'mine' | 'theirs'>>({});
   const pick = (id: string) => from[id] ?? 'mine';
-  const rows = [...(mine.facts === theirs.facts ? [] : ['facts']), ...apart];
+  const rows = [...(mine.facts === theirs.facts ? [] : ['facts']), ...differ];
   const words = (x: AgText, id: string) => {
     if (id === 'facts') return x.facts || t('note.blank');
     const c = of(x, id);
-    return c === undefined ? t('ag.conflict.gone') : [word('ckind', c.kind), c.what, c.text, c.amount_fen === null ? '' : `${c.amount_fen / 100} 元`, c.by, c.how, c.late].filter((s) => s !== '').join(' · ');
+    if (c === undefined) return t('ag.conflict.gone');
+    const other = of(x === mine ? theirs : mine, id);
+    const parts = apart(c, other ?? newClause(c.kind, c.id, []));
+    return parts.length === 0 ? word('ckind', c.kind) : parts.map((f) => `${f === 'tags' ? t('cl.tags.short') : word(`cf.${c.kind}`, f, word('cf', f))}：${partWords(c, f, parties)}`).join('\n');
   };
   const done = () => {
     const clauses = ids.map((id) => (pick(id) === 'mine' ? of(mine, id) : of(theirs, id))).filter((c) => c !== undefined);
@@ -157,7 +160,7 @@ function Clash({ mine, theirs, onChoose }: { mine: AgText; theirs: AgText; onCho
       <p><b>{t('ag.conflict')}</b>{t('note.conflict.do')}</p>
       {rows.map((id) => (
         <fieldset key={id} className="sides">
-          <legend>{id === 'facts' ? t('ag.facts') : t('cl.nth', { n: String(ids.indexOf(id) + 1) })}</legend>
+          <legend>{id === 'facts' ? t('ag.facts') : t('cl.nth', { n: ordinal(ids.indexOf(id) + 1) })}</legend>
           {(['mine', 'theirs'] as const).map((side) => (
             <label key={side} className={pick(id) === side ? 'opt on' : 'opt'}>
               <input type="radio" name={`ag-${id}`} checked={pick(id) === side} onChange={() => setFrom({ ...from, [id]: side })} />
@@ -169,4 +172,21 @@ function Clash({ mine, theirs, onChoose }: { mine: AgText; theirs: AgText; onCho
       <Button type="primary" block onClick={done}>{t('note.conflict.done')}</Button>
     </div>
   );
+}
+
+/** One part of a clause as it is read. */
+function partWords(c: Clause, f: ReturnType<typeof apart>[number], parties: Party[]): string {
+  switch (f) {
+    case 'who':
+    case 'to':
+      return parties.find((p) => p.id === c[f])?.name ?? t('note.blank');
+    case 'amount_fen':
+      return c.amount_fen === null ? t('note.blank') : `${yuanOf(c.amount_fen)} ${t('cl.yuan')}`;
+    case 'instalments':
+      return c.instalments.length === 0 ? t('note.blank') : c.instalments.map((x) => `${x.by} ${yuanOf(x.amount_fen)} ${t('cl.yuan')}`).join('；');
+    case 'tags':
+      return !c.tags_confirmed ? t('cl.untagged') : c.tags.length === 0 ? t('cl.tags.none') : c.tags.map((x) => word('ctag', x)).join('、');
+    default:
+      return c[f] || t('note.blank');
+  }
 }

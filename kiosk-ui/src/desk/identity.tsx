@@ -1,4 +1,4 @@
-import { Button, Checkbox, Input, Select } from 'antd';
+import { Button, Checkbox, Input, Popconfirm, Select } from 'antd';
 import { useState } from 'react';
 import { Say, type Parts } from './bits';
 import { birthYearOf, isIdNo, isMobile, sexOf } from './matter';
@@ -53,20 +53,22 @@ export function Identity({ m, p }: Parts & { p: Party }) {
         <Checkbox checked={face} onChange={(e) => setFace(e.target.checked)}>{t('check.face')}</Checkbox>
       </div>
       <div className="form tight">
-        <label><span>{t('pf.name')}</span><Input value={form.name} maxLength={40} onChange={(e) => set({ name: e.target.value })} /></label>
-        <label>
-          <span>{t('pf.id_no')}</span>
-          <Input value={form.id_no} maxLength={18} inputMode="text" placeholder={p.id_no_masked || t('pf.id_no.ph')} status={form.id_no.length === 18 && !isIdNo(form.id_no) ? 'error' : ''} onChange={(e) => setId(e.target.value)} />
-        </label>
-        <div className="three">
+        <div className="named">
+          <label><span>{t('pf.name')}</span><Input value={form.name} maxLength={40} onChange={(e) => set({ name: e.target.value })} /></label>
+          <label>
+            <span>{t('pf.id_no')}</span>
+            <Input value={form.id_no} maxLength={18} inputMode="text" placeholder={p.id_no_masked || t('pf.id_no.ph')} status={form.id_no.length === 18 && !isIdNo(form.id_no) ? 'error' : ''} onChange={(e) => setId(e.target.value)} />
+          </label>
+        </div>
+        <div className="four">
           <label><span>{t('pf.sex')}</span><Select aria-label={t('pf.sex')} value={form.sex || undefined} onChange={(sex) => set({ sex })} options={['男', '女'].map((x) => ({ value: x, label: x }))} /></label>
           <label><span>{t('pf.ethnic')}</span><Input value={form.ethnic} maxLength={20} placeholder={t('pf.ethnic.ph')} onChange={(e) => set({ ethnic: e.target.value })} /></label>
           <label><span>{t('pf.birth')}</span><Input value={form.birth_year || ''} maxLength={4} inputMode="numeric" onChange={(e) => set({ birth_year: Number(e.target.value.replace(/\D/g, '')) })} /></label>
-        </div>
-        <label><span>{t('pf.address')}</span><Input value={form.address} maxLength={120} placeholder={t('pf.address.ph')} onChange={(e) => set({ address: e.target.value })} /></label>
-        <div className="two">
-          <label><span>{t('pf.phone')}</span><Input value={form.phone} maxLength={13} inputMode="tel" placeholder={p.phone_masked || t('pf.phone.ph')} onChange={(e) => set({ phone: e.target.value })} /></label>
           <label><span>{t('pf.occupation')}</span><Input value={form.occupation} maxLength={40} placeholder={t('pf.occupation.ph')} onChange={(e) => set({ occupation: e.target.value })} /></label>
+        </div>
+        <div className="lived">
+          <label><span>{t('pf.address')}</span><Input value={form.address} maxLength={120} placeholder={t('pf.address.ph')} onChange={(e) => set({ address: e.target.value })} /></label>
+          <label><span>{t('pf.phone')}</span><Input value={form.phone} maxLength={13} inputMode="tel" placeholder={p.phone_masked || t('pf.phone.ph')} onChange={(e) => set({ phone: e.target.value })} /></label>
         </div>
       </div>
       <div className="code">
@@ -81,6 +83,12 @@ export function Identity({ m, p }: Parts & { p: Party }) {
       </div>
       {(bad !== '' || needsCode) && <p className="dim why">{bad !== '' ? word('pf.bad', bad) : t('check.code.wait')}</p>}
       <div className="acts">
+        {p.link !== null && (
+          <Popconfirm title={t('check.out.sure', { name: p.name })} okText={t('check.out.yes')} cancelText={t('cancel')} onConfirm={() => void m.run('revoke', `/invites/${p.link?.id}/revoke`)}>
+            <Button danger loading={m.busy === 'revoke'}>{t('check.out')}</Button>
+          </Popconfirm>
+        )}
+        <span className="grow" />
         <Button loading={m.busy === 'person'} disabled={busy || bad !== '' || !touched} onClick={() => void save()}>{t('check.save')}</Button>
         <Button type="primary" loading={m.busy === 'identity'} disabled={busy || bad !== '' || needsCode || !card || !face} onClick={() => void pass()}>{t('check.pass')}</Button>
       </div>

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { birthYearOf, checkedIn, daysLeft, dayWords, endStop, firstTab, isIdNo, isMobile, kindOf, progress, sexOf, signStop, steps, tidy } from './matter';
+import { birthYearOf, checkedIn, daysLeft, dayWords, endStop, firstTab, goalOf, isIdNo, isMobile, kindOf, progress, sexOf, signStop, steps, tidy } from './matter';
 import type { Agreement, Dispute, Party } from './types';
 
 const party = (over: Partial<Party> = {}): Party => ({
@@ -77,6 +77,9 @@ describe('numbers of people', () => {
   test('say year and sex', () => expect([birthYearOf('11010519491231002X'), sexOf('11010519491231002X'), sexOf('110105194912310038')]).toEqual([1949, '女', '男']));
   test.each([['138 0013 8000', true], ['12800138000', false], ['1380013800', false]])('mobile %s', (s, ok) => expect(isMobile(s)).toBe(ok));
 });
+
+test('a blocker leads to where the mediator removes it, or waits for somebody else', () =>
+  expect([{ code: 'dispute.respondent_missing' }, { code: 'dispute.disclosure_missing' }, { code: 'session.identity_missing', party: 'b' }, { code: 'session.notice_missing', party: 'b' }].map(goalOf)).toEqual(['invite', 'disclosure', 'b', '']));
 
 test('kind by category', () => expect(['land', 'labour', 'traffic', 'family'].map(kindOf)).toEqual(['people', 'labour', 'trade', 'people']));
 

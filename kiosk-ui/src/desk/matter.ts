@@ -108,6 +108,20 @@ export function isIdNo(raw: string): boolean {
 export const birthYearOf = (idNo: string): number => Number(idNo.slice(6, 10));
 export const sexOf = (idNo: string): string => (Number(idNo[16]) % 2 === 1 ? '男' : '女');
 
+/** Where on the pane the mediator does what a blocker wants; '' when it waits for somebody else. */
+export function goalOf(b: { code: string; party?: string }): string {
+  switch (b.code) {
+    case 'dispute.respondent_missing':
+      return 'invite';
+    case 'dispute.disclosure_missing':
+      return 'disclosure';
+    case 'session.identity_missing':
+      return b.party ?? '';
+    default:
+      return '';
+  }
+}
+
 /** Kind of mediation that a category suggests; the mediator may choose another. */
 export function kindOf(category: string): string {
   if (category === 'labour') return 'labour';

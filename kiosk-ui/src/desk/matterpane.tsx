@@ -3,7 +3,7 @@ import { useEffect, useState } from 'react';
 import { Icon } from '../staff/icons';
 import { errorSentence } from '../staff/t';
 import { Head, Say, type Parts } from './bits';
-import { isOver } from './matter';
+import { goalOf, isOver } from './matter';
 import { Parties } from './parties';
 import { t, word } from './t';
 import type { Dispute } from './types';
@@ -35,7 +35,7 @@ function Disclosure({ m, d }: Parts) {
   }, [d.disclosure]);
   const same = text.trim() === d.disclosure;
   return (
-    <section className="dsec">
+    <section className="dsec" id="goal-disclosure">
       <Head title={t('disc.title')}>{d.disclosure !== '' && same && <span className="tag g">✓ {t('disc.told')}</span>}</Head>
       <Input.TextArea aria-label={t('disc.title')} value={text} maxLength={400} autoSize={{ minRows: 1, maxRows: 4 }} onChange={(e) => setText(e.target.value)} />
       {!same && <div className="acts"><span className="dim grow">{t('disc.note')}</span><Button size="small" type="primary" loading={m.busy === 'disclosure'} disabled={text.trim() === ''} onClick={() => void m.put('disclosure', '/disclosure', { text: text.trim() })}>{t('disc.tell')}</Button></div>}
@@ -50,13 +50,23 @@ export function blockerWords(d: Dispute, b: Dispute['blockers'][number]): string
   return own === '' ? `${name} ${errorSentence(b.code).what}`.trim() : own.replace('{name}', name);
 }
 
+/** Brings the place of a deed into sight, its first control under the fingers. */
+function lead(goal: string): void {
+  const place = document.getElementById(`goal-${goal}`);
+  place?.scrollIntoView({ block: 'nearest' });
+  place?.querySelector<HTMLElement>('textarea, input, button')?.focus({ preventScroll: true });
+}
+
 /** The next thing to do stands open; what comes after it unfolds. */
 function Blockers({ d }: { d: Dispute }) {
   const [next, ...rest] = d.blockers;
   if (next === undefined) return <Say tone="g" icon="check">{t('block.ready')}</Say>;
   return (
     <section className="blockers">
-      <p><Icon name="pen" size={15} />{blockerWords(d, next)}</p>
+      <p>
+        <Icon name="pen" size={15} /><span className="grow">{blockerWords(d, next)}</span>
+        {goalOf(next) !== '' && <Button size="small" onClick={() => lead(goalOf(next))}>{t('block.go')}</Button>}
+      </p>
       {rest.length > 0 && (
         <details>
           <summary>{t('block.rest', { n: rest.length })}</summary>

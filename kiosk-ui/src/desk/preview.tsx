@@ -28,7 +28,7 @@ export function Preview({ d }: { d: Dispute }) {
         const puzzled = d.parties.filter((p) => p.unclear.includes(b.n));
         const read = d.parties.filter((p) => p.read.includes(b.n));
         return (
-          <div key={b.n} className={puzzled.length > 0 ? 'pblock puzzled' : 'pblock'}>
+          <div key={b.n} id={`block-${b.n}`} className={puzzled.length > 0 ? 'pblock puzzled' : 'pblock'}>
             <BlockView block={b} />
             {frozen && (
               <div className="margin">

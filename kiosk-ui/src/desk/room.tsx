@@ -62,11 +62,13 @@ function InSession({ work, desk, call, camera, s, toggleMic, m, onUnsent }: Prop
     if (scene === 'live' && partOf(x) === 'away') return t('part.lost.note');
     return onPhone && partOf(x) === 'full' ? t('part.party.note') : partNote(x, onPhone ? 'app' : s.ticket.terminal, s.ticket.capture);
   };
+  const alone = checkedIn(view?.phase?.zone ?? ''); // with whom the mediator is, '' when with all
+  const waits = (x: Member) => scene === 'live' && alone !== '' && x.participant !== alone;
   const stop = endStop(m.dispute);
   const silenced = new Set(live.filter((m) => m.mic_muted).map((m) => m.participant));
   return (
     <>
-      <Tiles members={rest.length > 0 ? rest : [ghost(s)]} view={view} noteOf={noteOf}>
+      <Tiles members={rest.length > 0 ? rest : [ghost(s)]} view={view} noteOf={noteOf} waits={waits}>
         {over(s, scene, left, view)}
       </Tiles>
       <HearLine view={view} micMuted={muted.mic} open={scene === 'live'} dispute={m.dispute} />
@@ -79,11 +81,10 @@ function InSession({ work, desk, call, camera, s, toggleMic, m, onUnsent }: Prop
               return (
                 <li key={m.participant}>
                   <Icon name={partOf(m) === 'both' ? 'tv' : 'user'} />
-                  <span className="who"><b>{m.name}</b><small>{noteOf(m)}</small></span>
-                  {scene === 'live' && partOf(m) !== 'listens' && partOf(m) !== 'away' && <span className="lv" role="meter" aria-label={t('members.level')} aria-valuemin={0} aria-valuemax={100} aria-valuenow={view?.levels[m.participant] ?? 0}><i style={{ transform: `scaleX(${Math.min(1, (view?.levels[m.participant] ?? 0) / 60)})` }} /></span>}
+                  <span className="who"><b>{m.name}{partOf(m) === 'both' && <span className="tag g">{t('part.both')}</span>}</b><small>{waits(m) && partOf(m) !== 'away' ? t('part.waits') : noteOf(m)}</small></span>
+                  {scene === 'live' && !waits(m) && partOf(m) !== 'listens' && partOf(m) !== 'away' && <span className="lv" role="meter" aria-label={t('members.level')} aria-valuemin={0} aria-valuemax={100} aria-valuenow={view?.levels[m.participant] ?? 0}><i style={{ transform: `scaleX(${Math.min(1, (view?.levels[m.participant] ?? 0) / 60)})` }} /></span>}
                   {scene !== 'ringing' && partOf(m) === 'listens' && <span className="tag y">{t('part.listens')}</span>}
-                  {partOf(m) === 'both' && <span className="tag g">{t('part.both')}</span>}
-                  {scene === 'live' && partOf(m) !== 'away' && partOf(m) !== 'listens' && (
+                  {scene === 'live' && !waits(m) && partOf(m) !== 'away' && partOf(m) !== 'listens' && (
                     <Button size="small" disabled={work.busy === 'mute'} onClick={() => void work.control({ op: 'mute', args: { participant: m.participant, kind: 'mic', on: !off } })}>
                       {off ? t('members.unmute') : t('members.mute')}
                     </Button>

@@ -1,5 +1,5 @@
-import { Button, Input, Modal, Popconfirm } from 'antd';
-import { useState, type ReactNode } from 'react';
+import { Button, Input, Modal, Popconfirm, type InputRef } from 'antd';
+import { useEffect, useRef, useState, type ReactNode } from 'react';
 import { showCode } from '../agreement/digest';
 import type { Mark } from '../agreement/mark';
 import { hourMinute } from '../core/clock';
@@ -18,6 +18,10 @@ export function Signing(x: Parts) {
   const verdict = useVerdict(a);
   const [signing, setSigning] = useState(false);
   const [look, setLook] = useState(false);
+  const [seek, setSeek] = useState({ n: 0 }); // a block to be brought into sight, each press anew
+  useEffect(() => {
+    if (seek.n > 0) document.getElementById(`block-${seek.n}`)?.scrollIntoView({ block: 'center' });
+  }, [seek]);
   if (a === null || a.digest === '') return <div className="blank"><Icon name="pen" size={34} /><span>{t('sg.none')}</span></div>;
   const stop = signStop(d);
   const live = a.state === 'frozen' || a.state === 'signing';
@@ -39,7 +43,7 @@ export function Signing(x: Parts) {
           <Row name={t('sg.me')} done={a.mediator_signed_at}>{a.mediator_signed_at === null ? t(a.sign_mode === 'paper' ? 'sg.me.paper' : 'sg.me.last') : ''}</Row>
           <Row name={t('sg.seal')} done={a.effective_at}>{a.effective_at === null ? t(a.sign_mode === 'paper' ? 'sg.seal.paper' : a.state === 'mediator_signed' ? 'sg.seal.now' : 'sg.seal.after') : ''}</Row>
         </ul>
-        {unclearOf(d).map((u) => <Say key={u.key} tone="r" icon="user">{t('sg.unclear', { name: u.name, n: u.n })}</Say>)}
+        {unclearOf(d).map((u) => <Say key={u.key} tone="r" icon="user">{t('sg.unclear', { name: u.name, n: u.n })} <button type="button" className="link" onClick={() => { setLook(true); setSeek({ n: u.first }); }}>{t('sg.unclear.see')}</button></Say>)}
         {a.state === 'mediator_signed' && <Say tone="y" icon="clock">{t('sg.sealing')}</Say>}
         {a.state === 'effective' && a.effective_at !== null && <Say tone="g" icon="check">{t('sg.effective', { time: hourMinute(a.effective_at) })}</Say>}
         {a.sign_mode === 'paper' && live && <PaperPath {...x} />}
@@ -67,8 +71,8 @@ export function Signing(x: Parts) {
 
 export const fileUrl = (d: Dispute, digest: string): string => `/api/v1/disputes/${d.id}/files/${digest}`;
 
-function unclearOf(d: Dispute): { key: string; name: string; n: string }[] {
-  return d.parties.filter((p) => p.unclear.length > 0).map((p) => ({ key: p.id, name: p.name, n: p.unclear.map((n) => placeOf(d, n)).join('、') }));
+function unclearOf(d: Dispute): { key: string; name: string; n: string; first: number }[] {
+  return d.parties.filter((p) => p.unclear.length > 0).map((p) => ({ key: p.id, name: p.name, n: p.unclear.map((n) => placeOf(d, n)).join('、'), first: Math.min(...p.unclear) }));
 }
 
 /** What a block is called when people talk about it: "第二条" of the clauses, else its first words. */
@@ -111,6 +115,7 @@ function SignDialog({ work, m, d, onClose }: Parts & { onClose: () => void }) {
   const [askTotp, setAskTotp] = useState(!work.staff.me.demo);
   const [mark, setMark] = useState<Mark | null>(null);
   const [wrong, setWrong] = useState('');
+  const again = useRef<InputRef>(null);
   if (a === null) return null;
   const ready = verdict === 'same' && password !== '' && mark !== null && (!askTotp || totp.length === 6);
   const go = async () => {
@@ -124,6 +129,7 @@ function SignDialog({ work, m, d, onClose }: Parts & { onClose: () => void }) {
     setPassword('');
     setTotp('');
     if (ok) onClose();
+    else again.current?.focus();
   };
   return (
     <Modal
@@ -138,7 +144,7 @@ function SignDialog({ work, m, d, onClose }: Parts & { onClose: () => void }) {
         {verdict !== null && verdict !== 'same' && <Say tone="r">{t('sg.differs')}</Say>}
         {wrong !== '' && <Say tone="r">{wrong}</Say>}
         <div className="two">
-          <label><span>{t('sg.password')}</span><Input.Password autoFocus visibilityToggle={false} autoComplete="current-password" value={password} onChange={(e) => setPassword(e.target.value)} /></label>
+          <label><span>{t('sg.password')}</span><Input.Password ref={again} autoFocus onPressEnter={() => ready && m.busy === '' && void go()} visibilityToggle={false} autoComplete="current-password" value={password} onChange={(e) => setPassword(e.target.value)} /></label>
           {askTotp && <label><span>{t('signin.totp')}</span><Input inputMode="numeric" autoComplete="one-time-code" maxLength={6} value={totp} onChange={(e) => setTotp(e.target.value.replace(/\D/g, ''))} /></label>}
         </div>
         <SignPad onMark={setMark} />

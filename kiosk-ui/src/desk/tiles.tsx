@@ -13,7 +13,7 @@ export function partNote(m: Pick<Member, 'attach' | 'present'>, terminal: string
 }
 
 /** One remote person. The video element stays the same for the whole call; what hides it is drawn over it. */
-function Person({ member, view, note, onBlocked }: { member: Member; view: RoomView | null; note: string; onBlocked: () => void }) {
+function Person({ member, view, note, waits, onBlocked }: { member: Member; view: RoomView | null; note: string; waits: boolean; onBlocked: () => void }) {
   const ref = useRef<HTMLVideoElement>(null);
   const stream = view?.streams[member.participant] ?? null;
   useEffect(() => {
@@ -36,7 +36,7 @@ function Person({ member, view, note, onBlocked }: { member: Member; view: RoomV
       {!seen && (
         <div className="noface">
           <span>{Array.from(member.name).at(-1)}</span>
-          <p>{part === 'away' ? note : heard ? t('room.nocam.hear') : t('room.nocam')}</p>
+          <p>{part === 'away' ? note : waits ? t('part.waits') : heard ? t('room.nocam.hear') : t('room.nocam')}</p>
         </div>
       )}
       <div className="st">
@@ -50,7 +50,7 @@ function Person({ member, view, note, onBlocked }: { member: Member; view: RoomV
 }
 
 /** The pictures of everybody else, large; `children` stands over them when the call waits for something. */
-export function Tiles({ members, view, noteOf, children }: { members: Member[]; view: RoomView | null; noteOf: (m: Member) => string; children?: ReactNode }) {
+export function Tiles({ members, view, noteOf, waits, children }: { members: Member[]; view: RoomView | null; noteOf: (m: Member) => string; waits: (m: Member) => boolean; children?: ReactNode }) {
   const box = useRef<HTMLDivElement>(null);
   const [blocked, setBlocked] = useState(false);
   const onBlocked = useRef(() => setBlocked(true)).current;
@@ -61,7 +61,7 @@ export function Tiles({ members, view, noteOf, children }: { members: Member[]; 
   };
   return (
     <div className="vids" ref={box} style={{ gridTemplateColumns: `repeat(${cols}, 1fr)`, gridTemplateRows: `repeat(${rows}, 1fr)` }}>
-      {members.map((m) => <Person key={m.participant} member={m} view={view} note={noteOf(m)} onBlocked={onBlocked} />)}
+      {members.map((m) => <Person key={m.participant} member={m} view={view} note={noteOf(m)} waits={waits(m)} onBlocked={onBlocked} />)}
       {children && <div className="over">{children}</div>}
       {blocked && (
         <button type="button" className="unblock" onClick={open}><Icon name="bell" />{t('room.sound.blocked')}，<b>{t('room.sound.open')}</b></button>

@@ -1,6 +1,6 @@
 import type { ThemeConfig } from 'antd';
 
-/** antd tokens of ui.md §15.1: the desk's light palette, 8 px radius, 36 px controls. */
+/** antd tokens of ui.md §15.1: the desk's light palette, 8 px radius, 36 px controls, 28 px inside lines. */
 export const theme: ThemeConfig = {
   token: {
     colorPrimary: '#17505f',
@@ -18,6 +18,7 @@ export const theme: ThemeConfig = {
     borderRadius: 8,
     fontSize: 14,
     controlHeight: 36,
+    controlHeightSM: 28,
     fontFamily: '"Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei", sans-serif',
     motionDurationMid: '0.12s',
     motionDurationSlow: '0.12s',

@@ -12,9 +12,9 @@ describe('the digest of an address', () => {
 });
 
 describe('what came back', () => {
-  it('stands by file, the whole first; one bad finding makes a file bad', () => {
+  it('stands by file, what is wrong first, then the whole; one bad finding makes a file bad', () => {
     const got = byFile([said('b.pdf', true), said('', true, 'seal'), said('a.pdf', true), said('b.pdf', false)]);
-    expect(got.map((s) => [s.file, s.ok, s.lines.length])).toEqual([['', true, 1], ['b.pdf', false, 2], ['a.pdf', true, 1]]);
+    expect(got.map((s) => [s.file, s.ok, s.lines.length])).toEqual([['b.pdf', false, 2], ['', true, 1], ['a.pdf', true, 1]]);
   });
 });
 

@@ -17,7 +17,7 @@ export const groups = (hex: string): string => hex.replace(/(.{4})(?=.)/g, '$1 '
 
 export interface Said { file: string; ok: boolean; lines: Finding[] }
 
-/** Findings by file, in the order of the answer, what concerns the whole first; a file is good when all of it is. */
+/** Findings by file, in the order of the answer: what is wrong first, then what concerns the whole; a file is good when all of it is. */
 export function byFile(findings: readonly Finding[]): Said[] {
   const out: Said[] = [];
   for (const f of findings) {
@@ -29,7 +29,8 @@ export function byFile(findings: readonly Finding[]): Said[] {
     s.ok = s.ok && f.ok;
     s.lines.push(f);
   }
-  return out.filter((s) => s.file === '').concat(out.filter((s) => s.file !== ''));
+  const rank = (s: Said) => (s.ok ? 2 : 0) + (s.file === '' ? 0 : 1);
+  return [0, 1, 2, 3].reduce<Said[]>((list, n) => list.concat(out.filter((s) => rank(s) === n)), []); // sort() of old engines is not stable
 }
 
 /** Adds files to a choice; the same name and size twice is the same file. */

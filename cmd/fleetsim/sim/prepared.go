@@ -1,4 +1,4 @@
-package main
+package sim
 
 import (
 	"bytes"
@@ -23,8 +23,8 @@ const preparedFPS = 10
 // opusSilence is one 20 ms Opus frame of silence (RFC 6716: TOC 0xF8, CELT full band, code 0).
 var opusSilence = []byte{0xf8, 0xff, 0xfe} //nolint:gochecknoglobals // constant bytes
 
-// preparedFrames reads the clip.
-func preparedFrames() ([][]byte, error) {
+// PreparedFrames reads the clip.
+func PreparedFrames() ([][]byte, error) {
 	r, _, err := ivfreader.NewWith(bytes.NewReader(clip.TestCard))
 	if err != nil {
 		return nil, fmt.Errorf("prepared clip: %w", err)
@@ -42,8 +42,8 @@ func preparedFrames() ([][]byte, error) {
 	}
 }
 
-// prepared returns a source that plays the clip in a loop beside silence; a wanted keyframe jumps to the next one.
-func prepared(frames [][]byte) source {
+// Prepared returns a source that plays the clip in a loop beside silence; a wanted keyframe jumps to the next one.
+func Prepared(frames [][]byte) Source {
 	return func(ctx context.Context, mic, cam *webrtc.TrackLocalStaticRTP, wantKey *atomic.Bool) {
 		tick := time.NewTicker(20 * time.Millisecond)
 		defer tick.Stop()

@@ -1,4 +1,4 @@
-package main
+package sim
 
 import (
 	"bytes"
@@ -36,9 +36,9 @@ type journalLine struct {
 // compactAt is the size of a journal's file at which it is written anew, in bytes.
 const compactAt = 256 << 10
 
-// journal is a device's memory of what it has to tell (docs/protocol.md §4, "Streams"): an append file, or only memory.
+// Journal is a device's memory of what it has to tell (docs/protocol.md §4, "Streams"): an append file, or only memory.
 // What is in it is sent until it is acked, over any number of links and starts. It is safe for concurrent use.
-type journal struct {
+type Journal struct {
 	mu     sync.Mutex
 	path   string // '' : memory
 	file   *os.File
@@ -49,11 +49,12 @@ type journal struct {
 	open   []entry // behind acked, in order
 }
 
-func newJournal() *journal { return &journal{stream: ident.New[string]()} }
+// NewJournal returns an empty journal in memory.
+func NewJournal() *Journal { return &Journal{stream: ident.New[string]()} }
 
-// openJournal reads the journal in a file, or begins one. A last line that was cut off by a power cut is dropped: it
+// OpenJournal reads the journal in a file, or begins one. A last line that was cut off by a power cut is dropped: it
 // was never sent. A file that makes no sense begins a new stream.
-func openJournal(path string) (*journal, error) {
+func OpenJournal(path string) (*Journal, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
@@ -61,16 +62,16 @@ func openJournal(path string) (*journal, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	j := &journal{path: path}
+	j := &Journal{path: path}
 	if !j.load(src) {
-		j = newJournal()
+		j = NewJournal()
 		j.path = path
 	}
 	return j, j.rewrite()
 }
 
 // load takes what a file holds; false when it is no journal.
-func (j *journal) load(src []byte) bool {
+func (j *Journal) load(src []byte) bool {
 	for text := range bytes.Lines(src) {
 		var l journalLine
 		if !bytes.HasSuffix(text, []byte("\n")) || json.Unmarshal(text, &l) != nil {
@@ -91,10 +92,10 @@ func (j *journal) load(src []byte) bool {
 }
 
 // last is the seq of the newest entry.
-func (j *journal) last() uint64 { return j.acked + uint64(len(j.open)) }
+func (j *Journal) last() uint64 { return j.acked + uint64(len(j.open)) }
 
 // drop forgets the entries up to seq.
-func (j *journal) drop(seq uint64) {
+func (j *Journal) drop(seq uint64) {
 	if seq > j.acked {
 		j.open = slices.Clone(j.open[min(seq-j.acked, uint64(len(j.open))):])
 		j.acked = seq
@@ -102,7 +103,7 @@ func (j *journal) drop(seq uint64) {
 }
 
 // rewrite makes the file hold what counts now, and nothing else.
-func (j *journal) rewrite() error {
+func (j *Journal) rewrite() error {
 	if j.path == "" {
 		return nil
 	}
@@ -137,7 +138,7 @@ func (j *journal) rewrite() error {
 	return j.sync()
 }
 
-func (j *journal) sync() error {
+func (j *Journal) sync() error {
 	if err := j.file.Sync(); err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
@@ -145,7 +146,7 @@ func (j *journal) sync() error {
 }
 
 // put appends one line to the file.
-func (j *journal) put(l journalLine) error {
+func (j *Journal) put(l journalLine) error {
 	if j.path == "" {
 		return nil
 	}
@@ -164,8 +165,8 @@ func (j *journal) put(l journalLine) error {
 	return nil
 }
 
-// write notes something; it is on disk before it may be sent.
-func (j *journal) write(t wire.Type, body any) error {
+// Write notes something; it is on disk before it may be sent.
+func (j *Journal) Write(t wire.Type, body any) error {
 	b, err := json.Marshal(body)
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
@@ -180,8 +181,8 @@ func (j *journal) write(t wire.Type, body any) error {
 	return j.sync()
 }
 
-// ack takes how far the service has it. The line of it may get lost: then some entries travel again.
-func (j *journal) ack(seq uint64) error {
+// Ack takes how far the service has it. The line of it may get lost: then some entries travel again.
+func (j *Journal) Ack(seq uint64) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if seq <= j.acked || seq > j.last() {
@@ -191,8 +192,8 @@ func (j *journal) ack(seq uint64) error {
 	return j.put(journalLine{Seq: seq})
 }
 
-// position is what connect says.
-func (j *journal) position() *wire.ResumeBody {
+// Position is what connect says.
+func (j *Journal) Position() *wire.ResumeBody {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return &wire.ResumeBody{Down: wire.StreamPos{Stream: j.down}, Up: wire.StreamPos{Stream: j.stream, Seq: j.acked}}
@@ -203,7 +204,7 @@ var errOldJournal = errors.New("the journal is an old copy: it goes on as a new 
 
 // welcomed takes the service's side of both streams; from now on entries are sent from there. errOldJournal: connect
 // again, under the new id.
-func (j *journal) welcomed(w *wire.WelcomeBody) error {
+func (j *Journal) welcomed(w *wire.WelcomeBody) error {
 	if w.Up == nil || w.Down == nil {
 		return nil // takes no durable frames
 	}
@@ -228,7 +229,7 @@ func (j *journal) welcomed(w *wire.WelcomeBody) error {
 }
 
 // unsent returns the entries that may be sent now and marks them sent.
-func (j *journal) unsent(now time.Time) []entry {
+func (j *Journal) unsent(now time.Time) []entry {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	var out []entry
@@ -242,14 +243,14 @@ func (j *journal) unsent(now time.Time) []entry {
 }
 
 // overdue reports whether the oldest entry was sent on this link more than within ago.
-func (j *journal) overdue(now time.Time, within time.Duration) bool {
+func (j *Journal) overdue(now time.Time, within time.Duration) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return len(j.open) > 0 && !j.open[0].sent.IsZero() && now.Sub(j.open[0].sent) > within
 }
 
-// close gives the file back.
-func (j *journal) close() error {
+// Close gives the file back.
+func (j *Journal) Close() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.file == nil {

@@ -1,4 +1,4 @@
-package main
+package sim
 
 import (
 	"context"
@@ -27,7 +27,7 @@ func ok(t *testing.T, err error) {
 }
 
 // told is what a journal still has to tell, as "stream acked: kinds".
-func told(t *testing.T, j *journal) string {
+func told(t *testing.T, j *Journal) string {
 	t.Helper()
 	var kinds []string
 	for _, e := range j.open {
@@ -38,10 +38,10 @@ func told(t *testing.T, j *journal) string {
 	return fmt.Sprintf("%d: %s", j.acked, strings.Join(kinds, " "))
 }
 
-func note(t *testing.T, j *journal, kinds ...string) {
+func note(t *testing.T, j *Journal, kinds ...string) {
 	t.Helper()
 	for _, k := range kinds {
-		ok(t, j.write(wire.Event, wire.EventBody{Kind: k}))
+		ok(t, j.Write(wire.Event, wire.EventBody{Kind: k}))
 	}
 }
 
@@ -52,7 +52,7 @@ func welcome(stream string, acked uint64) *wire.WelcomeBody {
 func TestJournalOutlivesItsDevice(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "a", "SN-1.jsonl")
-	j, err := openJournal(path)
+	j, err := OpenJournal(path)
 	ok(t, err)
 	note(t, j, "a", "b", "c")
 	ok(t, j.welcomed(welcome(j.stream, 0)))
@@ -62,18 +62,18 @@ func TestJournalOutlivesItsDevice(t *testing.T) {
 	if n := len(j.unsent(time.Now())); n != 0 {
 		t.Errorf("%d sent twice on one link", n)
 	}
-	ok(t, j.ack(2))
-	ok(t, j.ack(1)) // late
-	ok(t, j.ack(9)) // of something else
+	ok(t, j.Ack(2))
+	ok(t, j.Ack(1)) // late
+	ok(t, j.Ack(9)) // of something else
 	note(t, j, "d")
 	stream := j.stream
 	// killed: nobody closes it
-	j, err = openJournal(path)
+	j, err = OpenJournal(path)
 	ok(t, err)
 	if got := told(t, j); got != "2: 3c 4d" || j.stream != stream || j.down != "d1" {
 		t.Errorf("after a start: %s, stream kept: %v, down %q", got, j.stream == stream, j.down)
 	}
-	if p := j.position(); *p != (wire.ResumeBody{Down: wire.StreamPos{Stream: "d1"}, Up: wire.StreamPos{Stream: stream, Seq: 2}}) {
+	if p := j.Position(); *p != (wire.ResumeBody{Down: wire.StreamPos{Stream: "d1"}, Up: wire.StreamPos{Stream: stream, Seq: 2}}) {
 		t.Errorf("position %+v", p)
 	}
 	ok(t, j.welcomed(welcome(stream, 3))) // an ack had been lost
@@ -85,7 +85,7 @@ func TestJournalOutlivesItsDevice(t *testing.T) {
 func TestJournalAfterAPowerCut(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "SN-1.jsonl")
-	j, err := openJournal(path)
+	j, err := OpenJournal(path)
 	ok(t, err)
 	note(t, j, "a", "b")
 	stream := j.stream
@@ -104,20 +104,20 @@ func TestJournalAfterAPowerCut(t *testing.T) {
 		"rubbish":                  {"\x00\x00\x00\n", "0: ", false},
 	} {
 		ok(t, os.WriteFile(path, []byte(tt.src), 0o600))
-		j, err := openJournal(path)
+		j, err := OpenJournal(path)
 		ok(t, err)
 		if got := told(t, j); got != tt.want || (j.stream == stream) != tt.same {
 			t.Errorf("%s: %s, same stream %v, want %s, %v", name, got, j.stream == stream, tt.want, tt.same)
 		}
-		ok(t, j.close())
+		ok(t, j.Close())
 	}
 }
 
 func TestJournalThatIsAnOldCopy(t *testing.T) {
 	t.Parallel()
-	j := newJournal()
+	j := NewJournal()
 	note(t, j, "a", "b", "c")
-	ok(t, j.ack(1))
+	ok(t, j.Ack(1))
 	stream := j.stream
 	if err := j.welcomed(welcome(stream, 9)); !errors.Is(err, errOldJournal) {
 		t.Errorf("err = %v", err)
@@ -130,12 +130,12 @@ func TestJournalThatIsAnOldCopy(t *testing.T) {
 func TestJournalStaysSmallAndItsWindowIsSixteen(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "SN-1.jsonl")
-	j, err := openJournal(path)
+	j, err := OpenJournal(path)
 	ok(t, err)
 	for i := range uint64(40) {
-		ok(t, j.write(wire.Event, wire.EventBody{Kind: "long", Data: json.RawMessage(`{"x":"` + strings.Repeat("x", 20<<10) + `"}`)}))
+		ok(t, j.Write(wire.Event, wire.EventBody{Kind: "long", Data: json.RawMessage(`{"x":"` + strings.Repeat("x", 20<<10) + `"}`)}))
 		if i >= 20 {
-			ok(t, j.ack(i-19))
+			ok(t, j.Ack(i-19))
 		}
 	}
 	if n := len(j.unsent(time.Now())); n != wire.MaxInFlight || len(j.open) != 20 {
@@ -146,7 +146,7 @@ func TestJournalStaysSmallAndItsWindowIsSixteen(t *testing.T) {
 	if info.Size() > 800<<10 {
 		t.Errorf("the file has %d bytes", info.Size())
 	}
-	again, err := openJournal(path)
+	again, err := OpenJournal(path)
 	ok(t, err)
 	if told(t, again) != told(t, j) || again.stream != j.stream {
 		t.Errorf("reads as %.60s, want %.60s", told(t, again), told(t, j))
@@ -194,18 +194,18 @@ func TestDeviceGivesALinkUpThatDoesNotAck(t *testing.T) {
 		}
 	}))
 	defer srv.Close()
-	d, err := newDevice("SN-1")
+	d, err := NewDevice("SN-1")
 	ok(t, err)
-	d.ackWithin = 300 * time.Millisecond
-	note(t, d.journal, "a", "b", "c")
+	d.AckWithin = 300 * time.Millisecond
+	note(t, d.Journal, "a", "b", "c")
 	rnd := mrand.New(mrand.NewPCG(1, 1)) //nolint:gosec // of a test
 	serve := func(ctx context.Context) int {
-		l, err := dialLink(ctx, srv.URL, nil)
+		l, err := DialLink(ctx, srv.URL, nil)
 		ok(t, err)
-		l.welcome = *welcome(d.journal.stream, 0)
-		code, err := d.serve(ctx, l, time.Hour, rnd)
+		l.Welcome = *welcome(d.Journal.stream, 0)
+		loss, err := d.serve(ctx, l, Life{Telemetry: time.Hour, Report: time.Hour, Rand: rnd})
 		ok(t, err)
-		return code
+		return loss.Code
 	}
 	if code := serve(t.Context()); code != wire.CloseAckTimeout {
 		t.Errorf("the first link ended with %d, want %d", code, wire.CloseAckTimeout)
@@ -217,7 +217,7 @@ func TestDeviceGivesALinkUpThatDoesNotAck(t *testing.T) {
 	go func() {
 		defer cancel()
 		for range time.Tick(5 * time.Millisecond) {
-			if d.journal.position().Up.Seq == 3 {
+			if d.Journal.Position().Up.Seq == 3 {
 				return
 			}
 		}
@@ -226,7 +226,7 @@ func TestDeviceGivesALinkUpThatDoesNotAck(t *testing.T) {
 	if got := <-links; fmt.Sprint(got.seqs) != "[1 2 3]" {
 		t.Errorf("the second link brought %v", got.seqs)
 	}
-	if got := told(t, d.journal); got != "3: " {
+	if got := told(t, d.Journal); got != "3: " {
 		t.Errorf("left: %s", got)
 	}
 }

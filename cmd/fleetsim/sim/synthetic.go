@@ -1,4 +1,4 @@
-package main
+package sim
 
 import (
 	"context"
@@ -18,9 +18,9 @@ const (
 	synthAudio   = 80
 )
 
-// synthetic sends VP8-shaped packets at a fixed rate: valid descriptors and frame headers, so that an SFU finds its
+// Synthetic sends VP8-shaped packets at a fixed rate: valid descriptors and frame headers, so that an SFU finds its
 // keyframes, but no picture. Every packet carries the time it was sent. Nothing is sent while talk is off.
-func synthetic(ctx context.Context, mic, cam *webrtc.TrackLocalStaticRTP, wantKey, talk *atomic.Bool) {
+func Synthetic(ctx context.Context, mic, cam *webrtc.TrackLocalStaticRTP, wantKey, talk *atomic.Bool) {
 	tick := time.NewTicker(time.Second / (2 * synthFPS)) // 20 ms: an audio packet each, a frame every second one
 	defer tick.Stop()
 	var aseq, vseq uint16

@@ -1,4 +1,4 @@
-package main
+package sim
 
 import (
 	"context"
@@ -22,16 +22,16 @@ import (
 	"heyi/gateway/wire"
 )
 
-// source makes the media of one publisher: it writes into the two tracks until ctx ends; wantKey is set when the
+// Source makes the media of one publisher: it writes into the two tracks until ctx ends; wantKey is set when the
 // server asks for a keyframe.
-type source func(ctx context.Context, mic, cam *webrtc.TrackLocalStaticRTP, wantKey *atomic.Bool)
+type Source func(ctx context.Context, mic, cam *webrtc.TrackLocalStaticRTP, wantKey *atomic.Bool)
 
-// peer is one attachment of a call: a media line and its peer connections, as a browser would run them. NACK and
+// Peer is one attachment of a call: a media line and its peer connections, as a browser would run them. NACK and
 // transport feedback are on, as in browsers.
-type peer struct {
-	ws  *websocket.Conn
-	api *webrtc.API
-	src source // nil: receives only
+type Peer struct {
+	WS  *websocket.Conn
+	API *webrtc.API
+	Src Source // nil: receives only
 
 	mu      sync.Mutex // guards ws writes and pcs
 	pub     *webrtc.PeerConnection
@@ -39,18 +39,21 @@ type peer struct {
 	wg      sync.WaitGroup
 	wantKey atomic.Bool
 
-	packets    atomic.Int64 // RTP packets received
-	firstVideo chan struct{}
+	Packets    atomic.Int64          // RTP packets received
+	First      chan struct{}         // made by Start, closed at the first packet
+	FirstVideo chan struct{}         // made by Start, closed at the first video packet
+	Delay      func(d time.Duration) // called per stamped video packet, may be nil
+	first      sync.Once
 	once       sync.Once
-	delay      func(d time.Duration) // called per stamped video packet, may be nil
 }
 
-// refusedError ends a media line; its code says what the client does next (docs/protocol.md, rtc.fail).
-type refusedError struct{ code string }
+// LineError ends a media line; its code says what the client does next (docs/protocol.md, rtc.fail).
+type LineError struct{ Code string }
 
-func (e *refusedError) Error() string { return "the engine refused: " + e.code }
+func (e *LineError) Error() string { return "the engine refused: " + e.Code }
 
-func newPeerAPI() (*webrtc.API, error) {
+// NewPeerAPI returns the engine of loopback peers; one serves many.
+func NewPeerAPI() (*webrtc.API, error) {
 	m := &webrtc.MediaEngine{}
 	if err := m.RegisterDefaultCodecs(); err != nil {
 		return nil, fmt.Errorf("codecs: %w", err)
@@ -67,19 +70,20 @@ func newPeerAPI() (*webrtc.API, error) {
 	return webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithInterceptorRegistry(reg), webrtc.WithSettingEngine(se)), nil
 }
 
-// start sends rtc.want and, with a source, the offer of the pub connection. The line must be welcomed already.
-func (p *peer) start(ctx context.Context, attach string) error {
-	p.firstVideo = make(chan struct{})
-	if err := p.send(wire.RTCWant, wire.RTCWantBody{Attach: attach, Codecs: []string{"VP8", "opus"}, Engine: simModel}); err != nil {
+// Start sends rtc.want and, with a source, the offer of the pub connection. The line must be welcomed already.
+func (p *Peer) Start(ctx context.Context, attach string) error {
+	p.First, p.FirstVideo = make(chan struct{}), make(chan struct{})
+	if err := p.Send(wire.RTCWant, wire.RTCWantBody{Attach: attach, Codecs: []string{"VP8", "opus"}, Engine: Model}); err != nil {
 		return err
 	}
-	if p.src == nil {
+	if p.Src == nil {
 		return nil
 	}
 	return p.publish(ctx)
 }
 
-func (p *peer) send(t wire.Type, body any) error {
+// Send writes one frame on the media line.
+func (p *Peer) Send(t wire.Type, body any) error {
 	raw, err := json.Marshal(body)
 	if err != nil {
 		return fmt.Errorf("encode: %w", err)
@@ -90,14 +94,14 @@ func (p *peer) send(t wire.Type, body any) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err := p.ws.WriteMessage(websocket.TextMessage, out); err != nil {
+	if err := p.WS.WriteMessage(websocket.TextMessage, out); err != nil {
 		return fmt.Errorf("write %s: %w", t, err)
 	}
 	return nil
 }
 
-// run handles the server's frames until the line ends, then closes the connections and waits for what it started.
-func (p *peer) run() error {
+// Run handles the server's frames until the line ends, then closes the connections and waits for what it started.
+func (p *Peer) Run() error {
 	err := p.frames()
 	p.mu.Lock()
 	pcs := []*webrtc.PeerConnection{p.pub, p.sub}
@@ -111,9 +115,9 @@ func (p *peer) run() error {
 	return err
 }
 
-func (p *peer) frames() error {
+func (p *Peer) frames() error {
 	for {
-		_, raw, err := p.ws.ReadMessage()
+		_, raw, err := p.WS.ReadMessage()
 		if err != nil {
 			var ce *websocket.CloseError
 			if errors.As(err, &ce) || errors.Is(err, net.ErrClosed) || strings.Contains(err.Error(), "closed network") {
@@ -131,7 +135,7 @@ func (p *peer) frames() error {
 	}
 }
 
-func (p *peer) handle(f *wire.Frame) error {
+func (p *Peer) handle(f *wire.Frame) error {
 	switch f.T {
 	case wire.RTCOffer:
 		var b wire.RTCSDPBody
@@ -158,22 +162,22 @@ func (p *peer) handle(f *wire.Frame) error {
 		if err := f.Body(&b); err != nil {
 			return err
 		}
-		return &refusedError{b.Code}
+		return &LineError{b.Code}
 	case wire.RTCMove:
-		return &refusedError{"rtc.move"} // the room stands elsewhere: the owner enters anew
+		return &LineError{"rtc.move"} // the room stands elsewhere: the owner enters anew
 	default: // phase, members, levels: nothing to do for a simulated caller
 	}
 	return nil
 }
 
 // answer follows an offer of the server for the sub connection. The server is ICE-lite: it needs no candidates of ours.
-func (p *peer) answer(b wire.RTCSDPBody) error {
+func (p *Peer) answer(b wire.RTCSDPBody) error {
 	p.mu.Lock()
 	pc := p.sub
 	p.mu.Unlock()
 	if pc == nil {
 		var err error
-		if pc, err = p.api.NewPeerConnection(webrtc.Configuration{BundlePolicy: webrtc.BundlePolicyMaxBundle}); err != nil {
+		if pc, err = p.API.NewPeerConnection(webrtc.Configuration{BundlePolicy: webrtc.BundlePolicyMaxBundle}); err != nil {
 			return fmt.Errorf("sub: %w", err)
 		}
 		pc.OnTrack(p.receive)
@@ -191,11 +195,11 @@ func (p *peer) answer(b wire.RTCSDPBody) error {
 	if err := pc.SetLocalDescription(ans); err != nil {
 		return fmt.Errorf("sub answer: %w", err)
 	}
-	return p.send(wire.RTCAnswer, wire.RTCSDPBody{PC: "sub", Gen: b.Gen, SDP: pc.LocalDescription().SDP})
+	return p.Send(wire.RTCAnswer, wire.RTCSDPBody{PC: "sub", Gen: b.Gen, SDP: pc.LocalDescription().SDP})
 }
 
 // receive counts packets of one remote track until it ends; it runs in pion's goroutine.
-func (p *peer) receive(t *webrtc.TrackRemote, _ *webrtc.RTPReceiver) {
+func (p *Peer) receive(t *webrtc.TrackRemote, _ *webrtc.RTPReceiver) {
 	buf := make([]byte, 1500)
 	var pk rtp.Packet
 	video := t.Kind() == webrtc.RTPCodecTypeVideo
@@ -204,22 +208,23 @@ func (p *peer) receive(t *webrtc.TrackRemote, _ *webrtc.RTPReceiver) {
 		if err != nil {
 			return
 		}
-		p.packets.Add(1)
+		p.Packets.Add(1)
+		p.first.Do(func() { close(p.First) })
 		if !video {
 			continue
 		}
-		p.once.Do(func() { close(p.firstVideo) })
-		if p.delay != nil && pk.Unmarshal(buf[:n]) == nil {
+		p.once.Do(func() { close(p.FirstVideo) })
+		if p.Delay != nil && pk.Unmarshal(buf[:n]) == nil {
 			if at, ok := stampOf(pk.Payload); ok {
-				p.delay(time.Since(at))
+				p.Delay(time.Since(at))
 			}
 		}
 	}
 }
 
 // publish makes the pub connection, offers it and starts the source.
-func (p *peer) publish(ctx context.Context) error {
-	pc, err := p.api.NewPeerConnection(webrtc.Configuration{BundlePolicy: webrtc.BundlePolicyMaxBundle})
+func (p *Peer) publish(ctx context.Context) error {
+	pc, err := p.API.NewPeerConnection(webrtc.Configuration{BundlePolicy: webrtc.BundlePolicyMaxBundle})
 	if err != nil {
 		return fmt.Errorf("pub: %w", err)
 	}
@@ -259,14 +264,14 @@ func (p *peer) publish(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 		case <-up:
-			p.src(ctx, mic, cam, &p.wantKey)
+			p.Src(ctx, mic, cam, &p.wantKey)
 		}
 	})
-	return p.send(wire.RTCOffer, wire.RTCSDPBody{PC: "pub", Gen: 1, SDP: pc.LocalDescription().SDP})
+	return p.Send(wire.RTCOffer, wire.RTCSDPBody{PC: "pub", Gen: 1, SDP: pc.LocalDescription().SDP})
 }
 
 // feedback reads RTCP of a sender: a PLI makes the source send a keyframe.
-func (p *peer) feedback(s *webrtc.RTPSender) {
+func (p *Peer) feedback(s *webrtc.RTPSender) {
 	for {
 		list, _, err := s.ReadRTCP()
 		if err != nil {

@@ -1,4 +1,4 @@
-package main
+package sim
 
 import (
 	"bytes"
@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// demoFile is what `heyi serve --demo` writes beside its data: where it listens and who may sign in.
-type demoFile struct {
+// Demo is what `heyi serve --demo` writes beside its data: where it listens and who may sign in.
+type Demo struct {
 	URL   string `json:"url"`
 	Staff []struct {
 		Login    string `json:"login"`
@@ -24,13 +24,13 @@ type demoFile struct {
 	} `json:"staff"`
 }
 
-// waitDemo reads the demo file, waiting until the server has written it and answers.
-func waitDemo(ctx context.Context, path string) (demoFile, error) {
+// WaitDemo reads the demo file, waiting until the server has written it and answers.
+func WaitDemo(ctx context.Context, path string) (Demo, error) {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	var last error
 	for {
-		var d demoFile
+		var d Demo
 		b, err := os.ReadFile(path) //nolint:gosec // named by whoever starts us
 		if err == nil {
 			if err = json.Unmarshal(b, &d); err == nil {
@@ -55,7 +55,7 @@ func ready(ctx context.Context, url string) error {
 	if err != nil {
 		return fmt.Errorf("address: %w", err)
 	}
-	res, err := (&http.Client{Transport: insecure()}).Do(req)
+	res, err := (&http.Client{Transport: Insecure()}).Do(req)
 	if err != nil {
 		return fmt.Errorf("not ready: %w", err)
 	}
@@ -66,32 +66,36 @@ func ready(ctx context.Context, url string) error {
 	return nil
 }
 
-// insecure accepts the demo's self-signed certificate: fleetsim talks to servers on this machine only.
-func insecure() *http.Transport {
+// Insecure accepts the demo's self-signed certificate: fleetsim talks to servers on this machine only.
+func Insecure() *http.Transport {
 	return &http.Transport{MaxIdleConnsPerHost: 64, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // self-signed demo on loopback
 }
 
-// staffClient is a signed-in staff member.
-type staffClient struct {
-	base string
-	csrf string
-	http *http.Client
+// Client is a signed-in staff member.
+type Client struct {
+	Base string // http://host:port of the node it speaks to
+	CSRF string
+	HTTP *http.Client
 }
 
-// apiError is a problem+json answer.
-type apiError struct {
+// At is the same person at another node.
+func (c *Client) At(base string) *Client { return &Client{Base: base, CSRF: c.CSRF, HTTP: c.HTTP} }
+
+// APIError is a problem+json answer.
+type APIError struct {
 	Status int    `json:"status"`
 	Code   string `json:"code"`
 }
 
-func (e *apiError) Error() string { return fmt.Sprintf("HTTP %d %s", e.Status, e.Code) }
+func (e *APIError) Error() string { return fmt.Sprintf("HTTP %d %s", e.Status, e.Code) }
 
-func signIn(ctx context.Context, d demoFile, role, login string) (*staffClient, error) {
+// SignIn signs in the first person of the demo file with a role or a login.
+func SignIn(ctx context.Context, d Demo, role, login string) (*Client, error) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		return nil, fmt.Errorf("cookies: %w", err)
 	}
-	c := &staffClient{base: d.URL, http: &http.Client{Jar: jar, Transport: insecure(), Timeout: 30 * time.Second}}
+	c := &Client{Base: d.URL, HTTP: &http.Client{Jar: jar, Transport: Insecure(), Timeout: 30 * time.Second}}
 	for _, s := range d.Staff {
 		if (role != "" && s.Role != role) || (login != "" && s.Login != login) {
 			continue
@@ -99,17 +103,17 @@ func signIn(ctx context.Context, d demoFile, role, login string) (*staffClient, 
 		var me struct {
 			CSRF string `json:"csrf"`
 		}
-		if err := c.call(ctx, http.MethodPost, "/api/v1/staff/login", map[string]any{"login": s.Login, "password": s.Password}, &me); err != nil {
+		if err := c.Call(ctx, http.MethodPost, "/api/v1/staff/login", map[string]any{"login": s.Login, "password": s.Password}, &me); err != nil {
 			return nil, fmt.Errorf("sign in as %s: %w", s.Login, err)
 		}
-		c.csrf = me.CSRF
+		c.CSRF = me.CSRF
 		return c, nil
 	}
 	return nil, fmt.Errorf("no staff member with role %q or login %q in the demo file", role, login)
 }
 
-// call sends body as JSON (or as it is, when it is text) and decodes the answer into out unless out is nil.
-func (c *staffClient) call(ctx context.Context, method, path string, body, out any) error {
+// Call sends body as JSON (or as it is, when it is text) and decodes the answer into out unless out is nil.
+func (c *Client) Call(ctx context.Context, method, path string, body, out any) error {
 	var rd io.Reader = http.NoBody
 	ctype := "application/json"
 	switch b := body.(type) {
@@ -123,15 +127,15 @@ func (c *staffClient) call(ctx context.Context, method, path string, body, out a
 		}
 		rd = bytes.NewReader(raw)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, rd)
+	req, err := http.NewRequestWithContext(ctx, method, c.Base+path, rd)
 	if err != nil {
 		return fmt.Errorf("request: %w", err)
 	}
 	req.Header.Set("Content-Type", ctype)
-	if c.csrf != "" {
-		req.Header.Set("X-CSRF-Token", c.csrf)
+	if c.CSRF != "" {
+		req.Header.Set("X-CSRF-Token", c.CSRF)
 	}
-	res, err := c.http.Do(req)
+	res, err := c.HTTP.Do(req)
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", method, path, err)
 	}
@@ -141,7 +145,7 @@ func (c *staffClient) call(ctx context.Context, method, path string, body, out a
 		return fmt.Errorf("%s %s: %w", method, path, err)
 	}
 	if res.StatusCode >= http.StatusBadRequest {
-		e := &apiError{Status: res.StatusCode}
+		e := &APIError{Status: res.StatusCode}
 		_ = json.Unmarshal(raw, e)
 		return fmt.Errorf("%s %s: %w", method, path, e)
 	}
