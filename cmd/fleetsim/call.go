@@ -109,7 +109,7 @@ func (m *mediator) astray(fence int64) bool {
 	select {
 	case <-m.done:
 		m.done = nil
-		var no *sim.EndedError
+		var no *sim.LineError
 		return !errors.As(m.last, &no) || no.Code != "rtc.replaced" && no.Code != "rtc.removed"
 	default:
 		return false

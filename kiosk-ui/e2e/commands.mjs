@@ -100,6 +100,30 @@ export async function run(note) {
     check(/command screenshot .* succeeded/.test(log) && /line up/.test(log), `log:\n${log}`);
     check(!log.includes('停水') && !log.includes('村民'), 'the log holds no words');
 
+    // ---- the console: what was asked, its instants, its picture; a message from here
+    const desk = await signIn(rest, server, `/console?view=devices&device=${id}`, 'operator');
+    await waitText(desk, /命令[\s\S]*发通知[\s\S]*截图\s*村民反映画面不清楚[\s\S]*做完[\s\S]*送达\s*\+0\.\d 秒[\s\S]*完成[\s\S]*值守员/, LONG);
+    await desk.screenshot({ path: join(shots, 'console.png') });
+    await desk.click('.cmd button:has-text("看截图")');
+    await until('the picture stands in the console', () => desk.evaluate(() => [...document.querySelectorAll('.cmdpic')].some((i) => i.naturalWidth === 1280)));
+    await pause(400);
+    await desk.screenshot({ path: join(shots, 'console-picture.png') });
+    await desk.keyboard.press('Escape');
+    check(/^attachment/.test((await fetch(`${server.url}/api/v1${path}/${done.id}/file`, { headers: { cookie } })).headers.get('content-disposition')), 'files are attachments');
+    await desk.click('.cmdb:has-text("发通知")');
+    await desk.fill('.cmdform textarea', '请到村委会领宣传册');
+    await pause(400);
+    await desk.screenshot({ path: join(shots, 'console-ask.png') });
+    await desk.click('.ant-modal .ant-btn-primary');
+    await waitText(tv, /请到村委会领宣传册/, LONG);
+    await waitText(desk, /发通知\s*请到村委会领宣传册\s*在做/, LONG);
+    await desk.click('.cmd:has-text("请到村委会") button:has-text("取消")');
+    await until('a wrong message is taken off the screen', async () => !(await tv.evaluate(() => document.body.innerText.includes('请到村委会'))), LONG);
+    await waitText(desk, /请到村委会领宣传册\s*做完[\s\S]*撤下来了/, LONG);
+    await waitText(desk, /发命令[\s\S]*看了截图或日志|看了截图或日志[\s\S]*发命令/, LONG);
+    check(broken(desk).length === 0, `nothing broke in the console: ${broken(desk)}`);
+    note('the console issues with a question, lists with four instants, cancels, shows the picture');
+
     // ---- reload and restart
     let before = await loads(tv);
     done = await is(await issue('page.reload'), 'succeeded');

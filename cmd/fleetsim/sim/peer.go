@@ -47,10 +47,10 @@ type Peer struct {
 	once       sync.Once
 }
 
-// EndedError ends a media line; its code says what the client does next (docs/protocol.md, rtc.fail).
-type EndedError struct{ Code string }
+// LineError ends a media line; its code says what the client does next (docs/protocol.md, rtc.fail).
+type LineError struct{ Code string }
 
-func (e *EndedError) Error() string { return "the engine refused: " + e.Code }
+func (e *LineError) Error() string { return "the engine refused: " + e.Code }
 
 // NewPeerAPI returns the engine of loopback peers; one serves many.
 func NewPeerAPI() (*webrtc.API, error) {
@@ -162,9 +162,9 @@ func (p *Peer) handle(f *wire.Frame) error {
 		if err := f.Body(&b); err != nil {
 			return err
 		}
-		return &EndedError{b.Code}
+		return &LineError{b.Code}
 	case wire.RTCMove:
-		return &EndedError{"rtc.move"} // the room stands elsewhere: the owner enters anew
+		return &LineError{"rtc.move"} // the room stands elsewhere: the owner enters anew
 	default: // phase, members, levels: nothing to do for a simulated caller
 	}
 	return nil

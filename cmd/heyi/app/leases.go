@@ -69,13 +69,6 @@ func (l *leases) Held(_ context.Context, name string) (int64, bool) {
 	return epoch, ok && l.now().Before(l.till)
 }
 
-// age is how long ago everything was last renewed.
-func (l *leases) age() time.Duration {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.now().Sub(l.renewed)
-}
-
 // errNameLost ends a process whose name another one holds: everything it writes is fenced off.
 var errNameLost = errors.New("another process took the name of this node while it was away; start again under another node.name, or stop that one")
 
@@ -88,6 +81,13 @@ func (l *leases) Steady() time.Duration {
 		return 0
 	}
 	return now.Sub(l.steady)
+}
+
+// age is how long ago everything was last renewed.
+func (l *leases) age() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ttl - l.till.Sub(l.now())
 }
 
 // Run renews until ctx is done, then gives the shared rights back at once; the node's own row just expires, so that

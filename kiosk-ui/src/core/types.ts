@@ -84,11 +84,16 @@ export interface Desk {
 
 export interface DeviceRow {
   id: string; name: string; serial: string; kind: string; class: string; model: string; unit_id: string; place: string[]; life: string; presence: string;
-  chip: string; use: string; app_ver: string; engine: string; key_store: string; since_at: number; seen_at: number; cause: string; simulated: boolean; rtt_ms: number | null;
+  chip: string; tier: string; use: string; app_ver: string; engine: string; key_store: string; since_at: number; seen_at: number; cause: string; simulated: boolean; rtt_ms: number | null;
+  day?: string; // the last 24 hours, a letter an hour: o online, p part of it, x off, - unknown
 }
 export interface UnitRow { id: string; code: string; name: string; level: string; parent_id: string; sample: boolean; devices: number; online: number }
 export interface Overview {
-  devices: { total: number; online: number; suspect: number; offline: number };
+  devices: { total: number; online: number; suspect: number; offline: number; lost: number; fault: number; quarantined: number };
+  today: { met: number; missed: number; wait_p50_ms: number; wait_p95_ms: number };
+  handoffs: { queued: number; dead: number };
+  gateways: { node: string; state: string; links: number; rooms: number; at: number }[];
+  losses: { node: string; why: string; at: number; links: number; back: number; moving: number; off: number; settled_at: number }[];
   tickets: { waiting: number; ringing: number; serving: number };
   seats: { ready: number; busy: number; away: number };
   sessions: { live: number }; rated: { count: number; avg: number }; now_at: number;

@@ -1,11 +1,11 @@
-import { useEffect, useState } from 'react';
-import { useStore } from '../core/hooks.react';
+import { useEffect, useMemo, useState, useSyncExternalStore } from 'react';
 import { createStore } from '../core/store';
 import { openRoom, type Room, type RoomView } from '../core/rtc/room';
 import type { RoomReady } from '../core/types';
 import type { Staff } from '../staff/gate';
 
-export type Call = { room: Room | null; view: RoomView | null };
+/** The room itself; what it says is read by who shows it, so that the rest of the desk stays still while people talk. */
+export type Call = { room: Room | null };
 
 const nothing = createStore<RoomView | null>(null);
 
@@ -37,6 +37,31 @@ export function useCall(staff: Staff, session: string, fence: number, stream: Me
     if (room !== null) room.placed(fence);
   }, [room, fence]);
 
-  const view = useStore<RoomView | null>(room ?? nothing);
-  return { room, view };
+  return useMemo(() => ({ room }), [room]);
 }
+
+/** Equal but for the levels of sound, which change many times a second. */
+export function calm(a: RoomView, b: RoomView): boolean {
+  return (Object.keys(b) as (keyof RoomView)[]).every((k) => k === 'levels' || a[k] === b[k]);
+}
+
+/** What the room says, without the levels: redrawn when anything else changes. */
+export function useView(room: Room | null): RoomView | null {
+  const get = useMemo(() => {
+    let last: RoomView | null = null;
+    return () => {
+      const now = room === null ? null : room.get();
+      if (now === null || last === null || !calm(last, now)) last = now;
+      return last;
+    };
+  }, [room]);
+  return useSyncExternalStore((room ?? nothing).subscribe, get);
+}
+
+/** One small thing of the room: redrawn when this changes. */
+export function useOf<T extends string | number | boolean>(room: Room | null, read: (v: RoomView) => T, none: T): T {
+  return useSyncExternalStore((room ?? nothing).subscribe, () => (room === null ? none : read(room.get())));
+}
+
+/** The zone of the room the mediator is in, '' while there is none. */
+export const useZone = (room: Room | null): string => useOf(room, (v) => v.phase?.zone ?? '', '');

@@ -4,6 +4,7 @@ import { useTick } from '../core/hooks.react';
 import { stopwatch } from '../staff/format';
 import { Icon } from '../staff/icons';
 import { Chip, Head, type Parts } from './bits';
+import { useZone } from './call';
 import { Identity } from './identity';
 import { checkedIn, isMobile, isOver, steps } from './matter';
 import { t, word } from './t';
@@ -45,9 +46,9 @@ function useNewcomer(parties: Party[]): void {
 }
 
 function PartyCard(x: Parts & { p: Party; onAgain: () => void }) {
-  const { d, m, p, work, call } = x;
+  const { d, m, p, work } = x;
   const revoke = () => m.run('revoke', `/invites/${p.link?.id}/revoke`);
-  const zone = call.view?.phase?.zone ?? '';
+  const zone = useZone(x.call.room);
   const here = checkedIn(zone) === p.participant && p.participant !== '';
   const checking = work.desk?.session?.state === 'checking';
   const over = isOver(d);

@@ -3,11 +3,11 @@ import { useEffect, useRef, useState, type ReactNode } from 'react';
 import { secondsLeft } from '../core/clock';
 import { useTick } from '../core/hooks.react';
 import { watchLevel } from '../core/rtc/media';
-import type { RoomView } from '../core/rtc/room';
+import type { Room, RoomView } from '../core/rtc/room';
 import type { Desk } from '../core/types';
 import { placeLine, stopwatch } from '../staff/format';
 import { Icon } from '../staff/icons';
-import type { Call } from './call';
+import { useOf, useView, type Call } from './call';
 import { camCard, type Camera } from './camera';
 import { Captions } from './captions';
 import type { Work } from './desk';
@@ -26,18 +26,19 @@ export function RoomPane(p: Props) {
   const { desk, call, work } = p;
   const scene = sceneOf(desk);
   const s = desk.session;
+  const view = useView(call.room);
   return (
     <section className="card">
       <h2>
         {p.m.dispute === null || s === null ? t('room.title') : ''}
         {s !== null && scene === 'live' && <span className="tag g num">● {t('room.connected', { time: stopwatch((work.clock.nowUs() - s.started_at) / 1e6) })}</span>}
         {s?.state === 'checking' && p.m.dispute === null && <span className="tag t">{word('sstate', s.state)}</span>}
-        {s !== null && <span className={call.view?.phase?.recording ? 'tag r' : 'tag'}>{call.view?.phase?.recording ? t('room.rec') : t('room.norec')}</span>}
+        {s !== null && <span className={view?.phase?.recording ? 'tag r' : 'tag'}>{view?.phase?.recording ? t('room.rec') : t('room.norec')}</span>}
         <span className="grow" />
-        {s !== null && scene === 'live' && p.m.dispute !== null && <Phases {...p} d={p.m.dispute} s={s} />}
-        {inCall(scene) && call.view?.state === 'live' && <Net net={call.view.net} />}
+        {s !== null && scene === 'live' && p.m.dispute !== null && <Phases {...p} view={view} d={p.m.dispute} s={s} />}
+        {inCall(scene) && view?.state === 'live' && <Net net={view.net} />}
       </h2>
-      <div className="room">{s !== null && scene !== 'idle' && scene !== 'wrap' ? <InSession {...p} s={s} /> : <Quiet {...p} wrap={scene === 'wrap'} />}</div>
+      <div className="room">{s !== null && scene !== 'idle' && scene !== 'wrap' ? <InSession {...p} view={view} s={s} /> : <Quiet {...p} wrap={scene === 'wrap'} />}</div>
     </section>
   );
 }
@@ -47,9 +48,9 @@ function Net({ net }: { net: RoomView['net'] }) {
   return net === 'fair' ? <span className="tag y">▮▮▯ {t('room.net.fair')}</span> : <span className="tag r">▮▯▯ {t('room.net.poor')}</span>;
 }
 
-function InSession({ work, desk, call, camera, s, toggleMic, m, onUnsent }: Props & { s: Session }) {
+function InSession({ work, desk, call, view, camera, s, toggleMic, m, onUnsent }: Props & { view: RoomView | null; s: Session }) {
   const scene = sceneOf(desk);
-  const { room, view } = call;
+  const { room } = call;
   const muted = view?.muted ?? { mic: false, cam: false };
   const live = view?.members ?? [];
   const named = names(m.dispute);
@@ -68,7 +69,7 @@ function InSession({ work, desk, call, camera, s, toggleMic, m, onUnsent }: Prop
   const silenced = new Set(live.filter((m) => m.mic_muted).map((m) => m.participant));
   return (
     <>
-      <Tiles members={rest.length > 0 ? rest : [ghost(s)]} view={view} noteOf={noteOf} waits={waits}>
+      <Tiles members={rest.length > 0 ? rest : [ghost(s)]} room={room} view={view} noteOf={noteOf} waits={waits}>
         {over(s, scene, left, view)}
       </Tiles>
       <HearLine view={view} micMuted={muted.mic} open={scene === 'live'} dispute={m.dispute} />
@@ -82,7 +83,7 @@ function InSession({ work, desk, call, camera, s, toggleMic, m, onUnsent }: Prop
                 <li key={m.participant}>
                   <Icon name={partOf(m) === 'both' ? 'tv' : 'user'} />
                   <span className="who"><b>{m.name}{partOf(m) === 'both' && <span className="tag g">{t('part.both')}</span>}</b><small>{waits(m) && partOf(m) !== 'away' ? t('part.waits') : noteOf(m)}</small></span>
-                  {scene === 'live' && !waits(m) && partOf(m) !== 'listens' && partOf(m) !== 'away' && <span className="lv" role="meter" aria-label={t('members.level')} aria-valuemin={0} aria-valuemax={100} aria-valuenow={view?.levels[m.participant] ?? 0}><i style={{ transform: `scaleX(${Math.min(1, (view?.levels[m.participant] ?? 0) / 60)})` }} /></span>}
+                  {scene === 'live' && !waits(m) && partOf(m) !== 'listens' && partOf(m) !== 'away' && <Level room={room} participant={m.participant} />}
                   {scene !== 'ringing' && partOf(m) === 'listens' && <span className="tag y">{t('part.listens')}</span>}
                   {scene === 'live' && !waits(m) && partOf(m) !== 'away' && partOf(m) !== 'listens' && (
                     <Button size="small" disabled={work.busy === 'mute'} onClick={() => void work.control({ op: 'mute', args: { participant: m.participant, kind: 'mic', on: !off } })}>
@@ -122,14 +123,20 @@ function InSession({ work, desk, call, camera, s, toggleMic, m, onUnsent }: Prop
   );
 }
 
+/** How loud somebody is. */
+function Level({ room, participant }: { room: Room | null; participant: string }) {
+  const level = useOf(room, (v) => v.levels[participant] ?? 0, 0);
+  return <span className="lv" role="meter" aria-label={t('members.level')} aria-valuemin={0} aria-valuemax={100} aria-valuenow={level}><i style={{ transform: `scaleX(${Math.min(1, level / 60)})` }} /></span>;
+}
+
 /** People's own names where the dispute knows them; the room itself only says 申请人 and 被申请人. */
 function names(d: Dispute | null): (participant: string, name: string) => string {
   return (participant, name) => d?.parties.find((p) => p.participant === participant && participant !== '')?.name ?? name;
 }
 
 /** With whom the mediator is now, and the way to the next one; the server's zone decides what is lit. */
-function Phases({ work, call, s, d }: Props & { s: Session; d: Dispute }) {
-  const at = checkedIn(call.view?.phase?.zone ?? '');
+function Phases({ work, view, s, d }: Props & { view: RoomView | null; s: Session; d: Dispute }) {
+  const at = checkedIn(view?.phase?.zone ?? '');
   const joint = s.state === 'joint';
   const checking = s.state === 'checking';
   const stop = d.blockers.length > 0 ? t('joint.wait', { n: d.blockers.length }) : '';

@@ -1,7 +1,8 @@
 import { useEffect, useRef, useState, type ReactNode } from 'react';
 import { play } from '../core/rtc/media';
-import type { RoomView } from '../core/rtc/room';
+import type { Room, RoomView } from '../core/rtc/room';
 import { Icon } from '../staff/icons';
+import { useOf } from './call';
 import { partOf, tileGrid, type Member } from './scene';
 import { t, word } from './t';
 
@@ -13,7 +14,7 @@ export function partNote(m: Pick<Member, 'attach' | 'present'>, terminal: string
 }
 
 /** One remote person. The video element stays the same for the whole call; what hides it is drawn over it. */
-function Person({ member, view, note, waits, onBlocked }: { member: Member; view: RoomView | null; note: string; waits: boolean; onBlocked: () => void }) {
+function Person({ member, room, view, note, waits, onBlocked }: { member: Member; room: Room | null; view: RoomView | null; note: string; waits: boolean; onBlocked: () => void }) {
   const ref = useRef<HTMLVideoElement>(null);
   const stream = view?.streams[member.participant] ?? null;
   useEffect(() => {
@@ -28,7 +29,8 @@ function Person({ member, view, note, waits, onBlocked }: { member: Member; view
   const mic = of('mic');
   const seen = cam !== undefined && cam.live && !cam.muted && cam.track !== null && !view?.audioOnly;
   const heard = mic !== undefined && mic.live && !mic.muted && mic.track !== null;
-  const talking = heard && (view?.levels[member.participant] ?? 0) > 12;
+  const loud = useOf(room, (v) => (v.levels[member.participant] ?? 0) > 12, false);
+  const talking = heard && loud;
   const part = partOf(member);
   return (
     <figure className={talking ? 'v talk' : 'v'}>
@@ -50,7 +52,7 @@ function Person({ member, view, note, waits, onBlocked }: { member: Member; view
 }
 
 /** The pictures of everybody else, large; `children` stands over them when the call waits for something. */
-export function Tiles({ members, view, noteOf, waits, children }: { members: Member[]; view: RoomView | null; noteOf: (m: Member) => string; waits: (m: Member) => boolean; children?: ReactNode }) {
+export function Tiles({ members, room, view, noteOf, waits, children }: { members: Member[]; room: Room | null; view: RoomView | null; noteOf: (m: Member) => string; waits: (m: Member) => boolean; children?: ReactNode }) {
   const box = useRef<HTMLDivElement>(null);
   const [blocked, setBlocked] = useState(false);
   const onBlocked = useRef(() => setBlocked(true)).current;
@@ -61,7 +63,7 @@ export function Tiles({ members, view, noteOf, waits, children }: { members: Mem
   };
   return (
     <div className="vids" ref={box} style={{ gridTemplateColumns: `repeat(${cols}, 1fr)`, gridTemplateRows: `repeat(${rows}, 1fr)` }}>
-      {members.map((m) => <Person key={m.participant} member={m} view={view} note={noteOf(m)} waits={waits(m)} onBlocked={onBlocked} />)}
+      {members.map((m) => <Person key={m.participant} member={m} room={room} view={view} note={noteOf(m)} waits={waits(m)} onBlocked={onBlocked} />)}
       {children && <div className="over">{children}</div>}
       {blocked && (
         <button type="button" className="unblock" onClick={open}><Icon name="bell" />{t('room.sound.blocked')}，<b>{t('room.sound.open')}</b></button>
