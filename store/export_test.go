@@ -117,3 +117,6 @@ func OpenBare(tb testing.TB, c Config) *sql.DB {
 	db.SetMaxIdleConns(conns)
 	return db
 }
+
+// PostgresFault is what a command on PostgreSQL makes of an error of the driver.
+func PostgresFault(err error) error { return postgresDialect{}.fault(err) }
