@@ -543,6 +543,11 @@ func (r *run) returns() {
 	late, clean := 0, 0
 	for _, x := range r.boxes {
 		_, losses := x.history()
+		x.mu.Lock()
+		for _, d := range x.starts {
+			r.fig.add("linked_after_power", d.Seconds())
+		}
+		x.mu.Unlock()
 		for _, l := range losses {
 			if l.off || l.back.IsZero() {
 				continue
@@ -560,6 +565,7 @@ func (r *run) returns() {
 			}
 		}
 	}
+	r.fig.spread("linked_after_power", "s", 50, 95, 99)
 	r.fig.spread("back_all", "s", 50, 95, 99)
 	r.fig.spread("back", "s", 50, 95, 99)
 	r.fig.spread("back_share_of_window", "1", 50, 99)

@@ -47,7 +47,8 @@ type Device struct {
 	Src    net.IP // source address, 127.x.y.z: lifts the port limit of one address; nil = any
 
 	Journal   *Journal
-	AckWithin time.Duration // how long a frame may stay unacked on a live link
+	AckWithin time.Duration    // how long a frame may stay unacked on a live link
+	Clock     func() time.Time // its wall clock, which may be wrong
 
 	priv ed25519.PrivateKey
 	pub  ed25519.PublicKey
@@ -60,7 +61,7 @@ func NewDevice(serial string) (*Device, error) {
 		return nil, fmt.Errorf("key: %w", err)
 	}
 	return &Device{
-		Serial: serial, Model: Model, KeyStore: "soft", priv: priv, pub: pub, BootID: ident.New[string](), Journal: NewJournal(), AckWithin: ackTimeout,
+		Serial: serial, Model: Model, KeyStore: "soft", priv: priv, pub: pub, BootID: ident.New[string](), Journal: NewJournal(), AckWithin: ackTimeout, Clock: time.Now,
 	}, nil
 }
 
@@ -134,7 +135,7 @@ type Link struct {
 	WS      *websocket.Conn
 	Welcome wire.WelcomeBody
 	Node    string    // that gave the challenge
-	At      time.Time // of the welcome
+	At      time.Time // of the welcome, by the device's clock
 	Sent    uint64    // frames
 
 	access atomic.Pointer[string]
@@ -228,7 +229,7 @@ func (d *Device) handshake(l *Link, why string) error {
 	if err := l.Expect(wire.Welcome, &l.Welcome); err != nil {
 		return err
 	}
-	l.At = time.Now()
+	l.At = d.Clock()
 	if a := l.Welcome.Access; a != nil {
 		l.access.Store(&a.Token)
 	}

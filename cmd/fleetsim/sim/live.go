@@ -158,7 +158,7 @@ func (d *Device) Note(kind string, data map[string]string) error {
 	if err != nil {
 		return fmt.Errorf("encode: %w", err)
 	}
-	return d.Journal.Write(wire.Event, wire.EventBody{Kind: kind, HappenedAt: time.Now().UnixMicro(), Data: b})
+	return d.Journal.Write(wire.Event, wire.EventBody{Kind: kind, HappenedAt: d.Clock().UnixMicro(), Data: b})
 }
 
 // inventory is what the device consists of: the same document at every start.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"heyi/gateway/wire"
 )
@@ -127,7 +126,7 @@ func (d *Device) obey(l *Link, on func(wire.CmdBody)) error {
 	}
 	offset := l.Welcome.NowAt - l.At.UnixMicro()
 	for {
-		c, state, err := d.Journal.begin(l.Welcome.Down.Tail, time.Now().UnixMicro()+offset)
+		c, state, err := d.Journal.begin(l.Welcome.Down.Tail, d.Clock().UnixMicro()+offset)
 		if err != nil || state == "" {
 			return err
 		}
