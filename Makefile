@@ -10,10 +10,11 @@ TRIALS ?= 300
 SEED ?=
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FONTS := $(BUILD)/fonts/NotoSansSC-Regular.ttf
+CROSS := amd64 arm64 loong64
 LDFLAGS := -s -w -X heyi/cmd/heyi/app.Version=$(VERSION)
 UI_SOURCES := $(shell find $(UI)/src $(UI)/locales $(UI)/tiles $(UI)/public $(UI)/scripts -type f 2>/dev/null) $(wildcard $(UI)/*.html $(UI)/*.ts $(UI)/*.json)
 
-.PHONY: help run warm fonts test test-signed test-go test-race test-ui test-e2e lint bench bench-store bench-console chaos chaos-handoff ui bench-call clean deps-run deps-test screens
+.PHONY: help run warm fonts cross test test-cross test-signed test-go test-race test-ui test-e2e test-console lint bench bench-store bench-console chaos chaos-handoff ui bench-call clean deps-run deps-test screens
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -26,10 +27,23 @@ run: deps-run ## set everything up and run the demo (TLS=1 for phones on the LAN
 warm: # compiles Go while the screens are built; the stub page stands in for them
 	@CGO_ENABLED=0 $(GO) build -trimpath -o /dev/null ./cmd/heyi && CGO_ENABLED=0 $(GO) build -trimpath -o /dev/null ./cmd/fleetsim
 
-test: deps-test lint test-ui test-go test-race test-e2e ## everything that must pass
+test: deps-test lint test-cross test-ui test-go test-race test-e2e ## everything that must pass
 	@echo "all tests passed"
 
-test-go: $(BUILD)/pg $(FONTS) ## Go tests on SQLite and on a real PostgreSQL started for them
+cross: ui ## both programs for Linux on amd64, arm64 and loong64, into build/
+	for arch in $(CROSS); do for program in heyi fleetsim; do \
+	  CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o $(BUILD)/$$program-linux-$$arch ./cmd/$$program; \
+	done; done
+
+# vet where files are chosen by the processor: sizes, alignments and system calls of the other ones
+test-cross: ## they compile for arm64 and loong64: 2 min of processor each the first time, then seconds
+	for arch in $(filter-out amd64,$(CROSS)); do \
+	  CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -trimpath -o /dev/null ./cmd/heyi; \
+	  CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -trimpath -o /dev/null ./cmd/fleetsim; \
+	  CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) vet -trimpath ./media/rtc ./cmd/fleetsim; \
+	done
+
+test-go: $(BUILD)/pg $(FONTS) ## Go tests on SQLite and on real PostgreSQL and Redis started for them
 	$(BUILD)/pg -- $(GO) test -timeout 15m ./...
 
 # the kills of TestHandoffChaos hit another process: its detector would be killed with it
@@ -44,6 +58,9 @@ test-e2e: ui $(BUILD)/heyi $(BUILD)/fleetsim ## browsers against the real progra
 
 test-signed: ui $(BUILD)/heyi $(BUILD)/fleetsim ## a whole mediation in browsers: signed, on paper, refused; every screen looked at
 	cd $(UI) && node e2e/run.mjs signed looks
+
+test-console: ui $(BUILD)/heyi $(BUILD)/fleetsim ## the console with 100,000 devices in a browser, on a quiet machine (seeding takes a minute)
+	cd $(UI) && node e2e/run.mjs console
 
 lint: $(BUILD)/tools/golangci-lint ## static checks, zero findings
 	$(GO) vet ./...

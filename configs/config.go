@@ -72,6 +72,7 @@ type HTTP struct {
 	BodyLimit      int           `yaml:"body_limit"`
 	UploadLimit    int           `yaml:"upload_limit"`
 	MetricsToken   string        `yaml:"metrics_token"`
+	MetricsEvery   time.Duration `yaml:"metrics_every"`
 	DrainTimeout   time.Duration `yaml:"drain_timeout"`
 }
 
@@ -174,6 +175,7 @@ type Room struct {
 	Grace     time.Duration `yaml:"grace"`
 	Suspended time.Duration `yaml:"suspended"`
 	Capture   time.Duration `yaml:"capture"`
+	Invite    time.Duration `yaml:"invite"`
 }
 
 // Media is the SFU.
@@ -244,7 +246,7 @@ type Log struct {
 func Default() Config {
 	return Config{
 		Data: "data", Roles: []string{RoleAll},
-		HTTP:  HTTP{Listen: "127.0.0.1:8480", BodyLimit: 1 << 20, UploadLimit: 25 << 20, DrainTimeout: 20 * time.Second},
+		HTTP:  HTTP{Listen: "127.0.0.1:8480", BodyLimit: 1 << 20, UploadLimit: 25 << 20, MetricsEvery: 15 * time.Second, DrainTimeout: 20 * time.Second},
 		Store: Store{Driver: "sqlite", Readers: 4, BatchMax: 256, ClockEvery: 5 * time.Second},
 		Coord: Coord{
 			Driver: CoordMemory, Prefix: "heyi", Timeout: 300 * time.Millisecond, Beat: time.Second, BreakAfter: 3, BreakFor: time.Second,
@@ -270,7 +272,7 @@ func Default() Config {
 			Parked: 30 * time.Minute, WrapUp: 2 * time.Minute, SeatLost: time.Minute, TicketsPerHour: 10,
 			MatchEvery: 500 * time.Millisecond,
 		},
-		Room: Room{Grace: 2 * time.Minute, Suspended: 10 * time.Minute, Capture: 10 * time.Minute},
+		Room: Room{Grace: 2 * time.Minute, Suspended: 10 * time.Minute, Capture: 10 * time.Minute, Invite: 24 * time.Hour},
 		Media: Media{
 			ListenUDP: []string{"127.0.0.1:7882"}, Profile: "auto", MaxRooms: 100, SpecSweep: 500 * time.Millisecond,
 			LeaseTTL: 4 * time.Second, LeaseRenew: time.Second, FrozenMax: 10 * time.Minute, DrainDeadline: 10 * time.Minute,
@@ -449,9 +451,10 @@ func (c *Config) Validate() error {
 		"queue.offer_lease": c.Queue.OfferLease, "queue.ring": c.Queue.Ring, "queue.missed": c.Queue.Missed,
 		"queue.grace": c.Queue.Grace, "queue.parked": c.Queue.Parked, "queue.wrap_up": c.Queue.WrapUp,
 		"media.spec_sweep": c.Media.SpecSweep, "media.frozen_max": c.Media.FrozenMax, "media.drain_deadline": c.Media.DrainDeadline, "media.drain_overlap": c.Media.DrainOverlap, "media.drain_settle": c.Media.DrainSettle,
-		"room.grace": c.Room.Grace, "room.suspended": c.Room.Suspended, "room.capture": c.Room.Capture,
+		"room.grace": c.Room.Grace, "room.suspended": c.Room.Suspended, "room.capture": c.Room.Capture, "room.invite": c.Room.Invite,
 		"link.ping": c.Link.Ping, "link.dead_after": c.Link.DeadAfter, "link.auth_timeout": c.Link.AuthTimeout,
-		"fleet.audit": c.Fleet.Audit, "fleet.links_kept": c.Fleet.LinksKept,
+		"http.metrics_every": c.HTTP.MetricsEvery,
+		"fleet.audit":        c.Fleet.Audit, "fleet.links_kept": c.Fleet.LinksKept,
 		"store.clock_every": c.Store.ClockEvery, "fleet.grace": c.Fleet.Grace, "link.want_within": c.Link.WantWithin, "link.auth_block": c.Link.AuthBlock, "fleet.claim_life": c.Fleet.ClaimLife, "people.session_max": c.People.SessionMax,
 		"fleet.commands_kept": c.Fleet.CommandsKept, "fleet.command_silent": c.Fleet.CommandSilent, "fleet.files_kept": c.Fleet.FilesKept,
 		"link.ack_timeout": c.Link.AckTimeout, "link.down_sweep": c.Link.DownSweep,

@@ -174,9 +174,16 @@ func (r *Registry) Devices(ctx context.Context, s Scope, f Filter) (Page, error)
 	if err != nil {
 		return Page{}, err
 	}
-	page.Chips, err = r.lists.tally(ctx, s, f)
+	if whole := f.Chip == "" && f.Cursor == "" && f.Offset == 0 && page.Next == ""; whole { // the page is the list: it counts itself
+		page.Chips = Tally{}
+		for _, row := range page.Rows {
+			page.Chips[row.Chip]++
+		}
+	} else if page.Chips, err = r.lists.tally(ctx, s, f); err != nil {
+		return Page{}, err
+	}
 	page.Total = page.Chips.Of(f.Chip)
-	return page, err
+	return page, nil
 }
 
 // Watched is how the rows of a window stand now.
@@ -229,11 +236,11 @@ func (r *Registry) Events(ctx context.Context, s Scope, id ident.DeviceID, limit
 
 // Count is how many devices a unit has, retired ones left out. Offline has the lost ones in it; Fault are those whose
 // absence is one: fixed in a public place and off.
-type Count struct{ Total, Online, Suspect, Offline, Lost, Fault int }
+type Count struct{ Total, Online, Suspect, Offline, Lost, Fault, Quarantined int }
 
 // Add returns the sum.
 func (c Count) Add(o Count) Count {
-	return Count{c.Total + o.Total, c.Online + o.Online, c.Suspect + o.Suspect, c.Offline + o.Offline, c.Lost + o.Lost, c.Fault + o.Fault}
+	return Count{c.Total + o.Total, c.Online + o.Online, c.Suspect + o.Suspect, c.Offline + o.Offline, c.Lost + o.Lost, c.Fault + o.Fault, c.Quarantined + o.Quarantined}
 }
 
 // Put adds n devices of a class with a chip.
@@ -255,7 +262,9 @@ func (c Count) Put(class Class, chip Chip, n int) Count {
 		if class == Public {
 			c.Fault += n
 		}
-	case ChipDisabled, ChipRetired, ChipPending, ChipQuarantined:
+	case ChipQuarantined:
+		c.Quarantined += n
+	case ChipDisabled, ChipRetired, ChipPending:
 	}
 	return c
 }

@@ -29,7 +29,7 @@ type StreamsAt struct {
 	Down      string
 	DownTail  int64 // last place of the stream to the terminal
 	DownAcked int64 // last frame of it that the terminal has processed, or that nobody needs any more
-	DownSent  int64 // last frame of it that a link was given; what comes behind it the terminal cannot have
+	DownSent  int64 // last frame of it that any link was ever given; what comes behind it the terminal cannot have
 	Up        string
 	UpAcked   int64  // last frame of the terminal that is stored
 	Inventory string // hash of the stored inventory, '' : none
@@ -54,8 +54,8 @@ const (
 // position of the up stream change to the answer's, and the kind of report that belongs on the time line, "" for none.
 // fresh is the id of a down stream should a new one be needed; known is false when nothing is stored.
 //
-// What a terminal has not processed by its own word it cannot have: its former link is fenced. So the place up to which
-// frames were given goes back to that word.
+// The place up to which frames were given never goes back: a terminal may have taken more than its word says, because what
+// it remembers of its place may be older than what it remembers of commands.
 func PlanResume(stored StreamsAt, known bool, r Resume, fresh string) (out Resumption, write bool, report string) {
 	out.StreamsAt = stored
 	if !known {
@@ -74,7 +74,6 @@ func PlanResume(stored StreamsAt, known bool, r Resume, fresh string) (out Resum
 		out.Resumed = true
 		out.DownAcked = max(out.DownAcked, r.DownSeq)
 	}
-	out.DownSent = out.DownAcked
 	switch {
 	case r.UpStream != out.Up && (out.Up != "" || r.UpSeq > 0):
 		if out.Up != "" {

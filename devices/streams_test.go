@@ -23,6 +23,11 @@ func TestPlanResume(t *testing.T) {
 		p.DownAcked, p.DownSent = acked, acked
 		return p
 	}
+	given := func(acked int64) devices.StreamsAt { // the place up to which frames were given stays
+		p := later
+		p.DownAcked = acked
+		return p
+	}
 	tests := map[string]struct {
 		stored devices.StreamsAt
 		known  bool
@@ -36,8 +41,8 @@ func TestPlanResume(t *testing.T) {
 		"ids match":                         {at, true, devices.Resume{DownStream: "d1", UpStream: "u1", UpSeq: 5, Inventory: "h1"}, at, "resumed", ""},
 		"ids match, an ack was lost":        {at, true, devices.Resume{DownStream: "d1", UpStream: "u1", UpSeq: 7, Inventory: "h1"}, at, "resumed", ""},
 		"the inventory changed":             {at, true, devices.Resume{DownStream: "d1", UpStream: "u1", Inventory: "h2"}, at, "resumed want", ""},
-		"in the middle of the down stream":  {later, true, devices.Resume{DownStream: "d1", DownSeq: 4, UpStream: "u1", Inventory: "h1"}, to(4), "resumed", ""},
-		"its last ack was written down":     {later, true, devices.Resume{DownStream: "d1", DownSeq: 1, UpStream: "u1", Inventory: "h1"}, to(2), "resumed", ""},
+		"in the middle of the down stream":  {later, true, devices.Resume{DownStream: "d1", DownSeq: 4, UpStream: "u1", Inventory: "h1"}, given(4), "resumed", ""},
+		"its last ack was written down":     {later, true, devices.Resume{DownStream: "d1", DownSeq: 1, UpStream: "u1", Inventory: "h1"}, given(2), "resumed", ""},
 		"it has all that it was given":      {later, true, devices.Resume{DownStream: "d1", DownSeq: 6, UpStream: "u1", Inventory: "h1"}, to(6), "resumed", ""},
 		"it forgot what it was given":       {later, true, devices.Resume{UpStream: "u1", Inventory: "h1"}, to(6), "forgot", ""},
 		"it remembers another stream":       {later, true, devices.Resume{DownStream: "d0", DownSeq: 9, UpStream: "u1", Inventory: "h1"}, to(6), "gap forgot want", ""},

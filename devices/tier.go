@@ -19,7 +19,7 @@ const (
 // Known reports whether t is a tier of this build.
 func (t Tier) Known() bool { return t == TierA || t == TierB || t == TierC || t == TierD }
 
-var chromium = regexp.MustCompile(`(?i)chrom(?:e|ium)/?\s*(\d{1,4})|^(\d{1,4})`) //nolint:gochecknoglobals // a compiled pattern never changes
+var chromium = regexp.MustCompile(`(?i)chrom(?:e|ium)/?\s*(\d{1,4})|^(\d{1,4})`)
 
 // TierOf reads the tier from what a terminal says of its engine, "" when that is no Chromium.
 func TierOf(engine string) Tier {

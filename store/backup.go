@@ -123,9 +123,13 @@ func (s *Store) head(r reader, o BackupOptions) (archive.Head, error) {
 	if err != nil {
 		return archive.Head{}, err
 	}
-	todo, err := s.pending(r.ctx, r.on, list)
+	todo, newer, err := s.pending(r.ctx, r.on, list)
 	if err != nil {
 		return archive.Head{}, err
+	}
+	if len(newer) > 0 { // it would not know what their tables are for, and could not restore them
+		return archive.Head{}, fault.Wrap(fault.Precondition, "store.migration_newer",
+			fmt.Errorf("migration %s ran on this database and is unknown to this program: take the backup with the newer one", newer[0]))
 	}
 	if len(todo) == len(list) {
 		return archive.Head{}, noDatabase(errors.New("no migration ever ran on it"))

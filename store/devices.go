@@ -260,6 +260,11 @@ func (s *Store) SetLife(ctx context.Context, c devices.LifeChange) (devices.Enro
 			if err := t.dropCommands(c.ID, c.To == devices.Retired, c.Scope.Actor, c.At); err != nil {
 				return err
 			}
+			if c.To == devices.Retired {
+				if err := t.restartDown(c.ID, out.Epoch); err != nil {
+					return err
+				}
+			}
 			if _, err := t.closeVisit(c.ID, "", "device", c.Scope.Actor, c.At); err != nil {
 				return err
 			}

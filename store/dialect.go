@@ -28,6 +28,8 @@ type dialect interface {
 	skipLocked() string
 	// tableExists is a query that returns a row when the table $1 exists.
 	tableExists() string
+	// size is a select list item: the bytes of the database.
+	size() string
 	// beginSnapshot are the statements that begin a transaction which sees one instant and may read for long.
 	beginSnapshot() []string
 	// beginAlone are the statements that begin a transaction which no other process of Heyi meets.
@@ -105,7 +107,9 @@ func (sqliteDialect) tableExists() string {
 }
 
 func (sqliteDialect) name() string { return SQLite }
-
+func (sqliteDialect) size() string {
+	return `(SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size())`
+}
 func (sqliteDialect) clock() string           { return "" }
 func (sqliteDialect) beginSnapshot() []string { return []string{"BEGIN DEFERRED"} }
 
@@ -158,6 +162,7 @@ func (postgresDialect) tableExists() string {
 }
 
 func (postgresDialect) name() string { return Postgres }
+func (postgresDialect) size() string { return `pg_database_size(current_database())` }
 
 func (postgresDialect) clock() string {
 	return `SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)`

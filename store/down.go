@@ -104,7 +104,7 @@ func (s *Store) HandOver(ctx context.Context, n devices.NodeID, at int64, pulls 
 				if len(out[i].Frames) == p.Most || f.seq <= p.After {
 					continue
 				}
-				frame, err := t.frameAt(f, at)
+				frame, err := t.frameAt(f, f.seq > d.sent, at)
 				if err != nil {
 					return err
 				}
@@ -163,8 +163,8 @@ func (t *tx) placesOf(pulls []devices.Pull, stand map[devices.LinkAt]downAt) (ma
 }
 
 // frameAt is the frame of one place. A command that ended before a link was given it is told as its cancel: places have
-// no holes.
-func (t *tx) frameAt(f placed, at int64) (devices.DownFrame, error) {
+// no holes. One that is not fresh was given to a link before: whether it ran in its time says the terminal alone.
+func (t *tx) frameAt(f placed, fresh bool, at int64) (devices.DownFrame, error) {
 	out := devices.DownFrame{Seq: f.seq}
 	why := string(devices.CmdCancelled)
 	switch {
@@ -173,7 +173,7 @@ func (t *tx) frameAt(f placed, at int64) (devices.DownFrame, error) {
 		why = string(devices.CmdExpired)
 	case f.c.State.Final():
 		why = string(f.c.State)
-	case f.c.NotAfterAt <= at:
+	case fresh && f.c.NotAfterAt <= at:
 		why = string(devices.CmdExpired)
 		if err := t.expire(f.c, at); err != nil {
 			return out, err
@@ -357,7 +357,7 @@ func (t *tx) skipEmpty(list []downMove) error {
 			first = m.res.DownTail + 1
 		}
 		m.res.DownAcked = max(m.res.DownAcked, first-1)
-		m.res.DownSent = m.res.DownAcked
+		m.res.DownSent = max(m.res.DownSent, m.res.DownAcked)
 	}
 	return err
 }

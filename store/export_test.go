@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -44,7 +45,7 @@ func (s *Store) Queued() int {
 
 // MigrateWith runs other migrations than the embedded ones, as a second process would.
 func MigrateWith(ctx context.Context, c Config, fsys fs.FS) (err error) {
-	s := &Store{dialect: postgresDialect{}, now: time.Now}
+	s := &Store{dialect: postgresDialect{}, now: time.Now, logger: slog.New(slog.DiscardHandler)}
 	name, dsn := "pgx", c.DSN
 	if c.Driver == SQLite {
 		s.dialect = sqliteDialect{}
@@ -116,6 +117,11 @@ func OpenBare(tb testing.TB, c Config) *sql.DB {
 	db.SetMaxOpenConns(conns)
 	db.SetMaxIdleConns(conns)
 	return db
+}
+
+// FiguresQueries are what a scrape's figures ask.
+func FiguresQueries() []string {
+	return []string{ticketFigures, sessionFigures, seatFigures, otherFigures, connectedHere}
 }
 
 // PostgresFault is what a command on PostgreSQL makes of an error of the driver.

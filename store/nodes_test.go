@@ -8,8 +8,11 @@ import (
 	"time"
 
 	"heyi/devices"
+	"heyi/internal/coord/memcoord"
 	"heyi/internal/fault"
 	"heyi/internal/ident"
+	"heyi/mediation"
+	"heyi/mediation/queue"
 	"heyi/store"
 	"heyi/store/storetest"
 )
@@ -117,5 +120,52 @@ func TestKicksAreLeftForTheNodeThatHeldTheLink(t *testing.T) {
 		if list, err := f.store.TakeKicks(t.Context(), "a"); err != nil || len(list) != 0 {
 			t.Errorf("restarted a is told %+v, %v", list, err)
 		}
+	})
+}
+
+// Seats follow the links that there are: what could not be written, the page that is left, the node that died.
+func TestSeatsAreAudited(t *testing.T) {
+	t.Parallel()
+	eachHouse(t, func(t *testing.T, h *house) {
+		h.wipe()
+		desk := func(node string) *queue.Desk {
+			return queue.NewDesk(queue.Deps{Store: h.store, Nudges: memcoord.New(h.clock.Now), Node: node, Now: h.clock.Now})
+		}
+		here, there := desk("here"), desk("there")
+		_, _, err := h.store.StartNode(t.Context(), "there", "folder", 4*time.Second, h.clock.Now())
+		h.ok(err)
+		audit := func(live ...ident.StaffID) {
+			t.Helper()
+			h.ok(here.Audit(t.Context(), func() []ident.StaffID { return live }))
+		}
+		seat := func(what, node string, due bool) {
+			t.Helper()
+			var got string
+			var at int64
+			h.ok(h.store.One(t.Context(), `SELECT link_node, due_at FROM seat WHERE staff_id = $1`, []any{h.lawyer}, &got, &at))
+			if got != node || (at > 0) != due {
+				t.Errorf("%s: linked to %q, clock runs %v; want %q, %v", what, got, at > 0, node, due)
+			}
+		}
+		h.ok(here.SeatLink(t.Context(), h.lawyer, true))
+		_, err = here.SetSeat(t.Context(), mediation.Command{Name: "seat.set", Actor: byStaff(h.lawyer), Key: newKey(), At: h.clock.Now().UnixMicro()}, h.lawyer, queue.SeatReady, "")
+		h.ok(err)
+		audit(h.lawyer)
+		seat("all is well", "here", false)
+		audit()
+		seat("its end was not written", "", true)
+		audit(h.lawyer)
+		seat("its page is here", "here", false)
+		h.ok(there.SeatLink(t.Context(), h.lawyer, true))
+		audit(h.lawyer)
+		seat("its newer page is on a node that lives", "there", false)
+		h.clock.Advance(4*time.Second + 11*time.Second)
+		audit()
+		seat("that node may come back", "there", false)
+		h.clock.Advance(time.Second)
+		audit()
+		seat("that node is lost", "", true)
+		audit(h.lawyer)
+		seat("its older page is left", "here", false)
 	})
 }

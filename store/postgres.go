@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 
+	"heyi/internal/audit"
 	"heyi/internal/fault"
 )
 
@@ -84,12 +85,15 @@ func (s *Store) writePostgres(ctx context.Context, fn func(*tx) error) error {
 		return because(errUnavailable, errClosed)
 	}
 	for attempt := 1; ; attempt++ {
-		err := s.attempt(ctx, fn)
+		begun := s.now()
+		did, err := s.attempt(ctx, fn)
 		if err == nil {
 			s.commits.Add(1)
+			s.metrics.committed(1, s.now().Sub(begun))
 		}
 		if attempt == maxAttempts || !mayRepeat(err) {
 			s.commands.Add(1)
+			s.metrics.answered(did, err)
 			return err
 		}
 		// 1, 2, 4 .. ms, each with jitter, so that two that met do not meet again.
@@ -107,15 +111,16 @@ func mayRepeat(err error) bool {
 	return errors.As(err, &e) && (e.Code == "40001" || e.Code == "40P01")
 }
 
-func (s *Store) attempt(ctx context.Context, fn func(*tx) error) error {
+// attempt runs fn once and returns the events it committed.
+func (s *Store) attempt(ctx context.Context, fn func(*tx) error) ([]audit.Event, error) {
 	sqltx, err := s.db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 	if err != nil {
-		return s.dialect.fault(err)
+		return nil, s.dialect.fault(err)
 	}
 	defer func() { _ = sqltx.Rollback() }() // after a commit it does nothing; also when fn panics
 	t := tx{reader: reader{ctx: ctx, on: sqltx, dialect: s.dialect}, store: s}
 	if err := t.run(fn); err != nil {
-		return err
+		return nil, err
 	}
-	return s.dialect.fault(sqltx.Commit())
+	return t.events, s.dialect.fault(sqltx.Commit())
 }

@@ -39,20 +39,28 @@ func (s *Store) SampleFleet(ctx context.Context, c Sample) error {
 	if len(units) == 0 {
 		return fault.New(fault.Precondition, "sample.no_units")
 	}
-	var real int
-	if err := s.read(ctx).one(`SELECT COUNT(*) FROM device WHERE NOT simulated`, nil, &real); err != nil {
+	var own int
+	if err := s.read(ctx).one(`SELECT COUNT(*) FROM device WHERE NOT simulated`, nil, &own); err != nil {
 		return err
 	}
-	if real > 0 {
+	if own > 0 {
 		return fault.New(fault.Conflict, "sample.not_empty")
 	}
 	g := &sampler{rng: rand.New(rand.NewPCG(c.Seed, 15)), units: units, now: c.Now} //nolint:gosec // a fleet for benches is no secret
-	for from := 0; from < c.Size; from += sampleChunk {
-		list := make([]sampled, 0, sampleChunk)
-		for i := from; i < min(from+sampleChunk, c.Size); i++ {
+	for from := 0; from < c.Size; from += sampleCommit {
+		list := make([]sampled, 0, sampleCommit)
+		for i := from; i < min(from+sampleCommit, c.Size); i++ {
 			list = append(list, g.device(i))
 		}
-		if err := s.write(ctx, func(t *tx) error { return t.sample(list) }); err != nil {
+		err := s.write(ctx, func(t *tx) error {
+			for chunk := range slices.Chunk(list, sampleChunk) {
+				if err := t.sample(chunk); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
 			return err
 		}
 	}
@@ -68,8 +76,11 @@ func (s *Store) SampleFleet(ctx context.Context, c Sample) error {
 	return nil
 }
 
-// sampleChunk is how many devices one transaction adds.
-const sampleChunk = 256
+// How many devices one statement and one transaction add.
+const (
+	sampleChunk  = 256
+	sampleCommit = 16 * sampleChunk
+)
 
 // sampled is one made-up device with its presence and its day.
 type sampled struct {

@@ -20,7 +20,7 @@ func (t *tx) insertStream(id ident.DeviceID) error {
 }
 
 // restartDown gives a device that enrolled again another, empty down stream: its memory of the former one went with its
-// key. The caller has ended what was in it.
+// key. A retired one's is only emptied by it. The caller has ended what was in it.
 func (t *tx) restartDown(id ident.DeviceID, epoch int64) error {
 	if err := t.insertStream(id); err != nil { // one that enrolled before streams were
 		return err

@@ -78,7 +78,7 @@ func (c *cluster) join(from, to string) {
 	if err := os.MkdirAll(to, 0o700); err != nil {
 		c.t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(to, "demo.json"), b, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(to, "demo.json"), b, 0o600); err != nil { //nolint:gosec // our own folder
 		c.t.Fatal(err)
 	}
 }
@@ -525,7 +525,7 @@ func child() int {
 	if err == nil {
 		err = app.Run(context.Background(), cfg, io.Discard)
 	}
-	_, _ = os.Stderr.WriteString(fmt.Sprint(err, "\n"))
+	_, _ = fmt.Fprintln(os.Stderr, err)
 	return 1
 }
 

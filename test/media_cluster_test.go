@@ -22,6 +22,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/gorilla/websocket"
+	"github.com/jackc/pgx/v5"
 	"github.com/pion/ice/v2"
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v3"
@@ -58,7 +59,25 @@ func runNode(path string) int {
 type process struct {
 	*node
 	cmd *exec.Cmd
-	log bytes.Buffer
+	log output
+}
+
+// output is what a process wrote; it may be read while the process runs.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
 }
 
 // spawn starts a node and waits until it is ready.
@@ -638,6 +657,8 @@ func TestMediaCluster(t *testing.T) {
 	})
 	c.on(first, 3)
 
+	c.paused(first, 3)
+
 	// SIGTERM
 	for _, call := range c.calls {
 		call.gap.Store(0)
@@ -655,6 +676,49 @@ func TestMediaCluster(t *testing.T) {
 	}
 	if code := c.rooms[first].cmd.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("the drained node ended with %d", code)
+	}
+}
+
+// paused lets the database take no lease for longer than they live: nobody is dead, no room moves, what plays plays on,
+// and the rooms' node freezes and thaws them.
+func (c *mediaCluster) paused(at string, fence int64) {
+	c.t.Helper()
+	conn, err := pgx.Connect(c.t.Context(), c.cfgs[at].Store.DSN)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(c.t.Context())) }()
+	tx, err := conn.Begin(c.t.Context())
+	if err == nil {
+		_, err = tx.Exec(c.t.Context(), `LOCK TABLE lease IN EXCLUSIVE MODE`) // reading goes on
+	}
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for _, call := range c.calls {
+		call.gap.Store(0)
+	}
+	c.front[0].until("every lease is over for 3 s", func() bool {
+		var last int64
+		if err := tx.QueryRow(c.t.Context(), `SELECT max(expires_at) FROM lease WHERE name LIKE 'media/%'`).Scan(&last); err != nil {
+			c.t.Fatal(err)
+		}
+		return time.Since(time.UnixMicro(last)) > 3*time.Second
+	})
+	if !strings.Contains(c.rooms[at].log.String(), "rooms are frozen") {
+		c.t.Error("the node goes on as if nothing were")
+	}
+	if err := tx.Rollback(c.t.Context()); err != nil {
+		c.t.Fatal(err)
+	}
+	c.front[0].until("the rooms thaw", func() bool { return strings.Contains(c.rooms[at].log.String(), "rooms thaw") })
+	c.on(at, fence)
+	for i, call := range c.calls {
+		gap := time.Duration(call.gap.Load())
+		c.t.Logf("database without leases for 7 s: longest silence of caller %d %d ms", i, gap.Milliseconds())
+		if gap > 2*time.Second {
+			c.t.Errorf("caller %d heard nothing for %v", i, gap)
+		}
 	}
 }
 

@@ -20,6 +20,9 @@ type callConfig struct {
 	Login    string
 }
 
+// retryEntry is when a room that has no node at the moment is asked for again.
+const retryEntry = 400 * time.Millisecond
+
 // runCall is a mediator with prepared media: it sits down, takes what is offered and stays in the call until the call
 // is ended at the desk or ctx ends; it hands in the form of a call that was ended. Each step is logged.
 func runCall(ctx context.Context, c callConfig, logger *slog.Logger) error {
@@ -70,7 +73,8 @@ func runCall(ctx context.Context, c callConfig, logger *slog.Logger) error {
 		case <-closed:
 			return errors.New("the link is lost")
 		case <-nudged:
-		case <-time.After(time.Second):
+		case <-m.done: // nil without a line
+		case <-time.After(m.pace()):
 		}
 	}
 }
@@ -81,8 +85,35 @@ type mediator struct {
 	frames  [][]byte
 	logger  *slog.Logger
 	session string
+	fence   int64 // placement under which it entered
 	ws      *websocket.Conn
-	done    chan struct{}
+	done    chan struct{} // closed when the media line has ended
+	last    error         // why; read after done
+	waits   bool          // the room is entered again soon
+}
+
+// pace is when the desk is read again without a nudge.
+func (m *mediator) pace() time.Duration {
+	if m.waits {
+		return retryEntry
+	}
+	return time.Second
+}
+
+// astray reports whether the media line is over or leads to a node that the room has left. A line whose place another
+// window took stays away.
+func (m *mediator) astray(fence int64) bool {
+	if fence > m.fence {
+		return true
+	}
+	select {
+	case <-m.done:
+		m.done = nil
+		var no *sim.LineError
+		return !errors.As(m.last, &no) || no.Code != "rtc.replaced" && no.Code != "rtc.removed"
+	default:
+		return false
+	}
 }
 
 // step reads the desk and does what is next.
@@ -99,9 +130,15 @@ func (m *mediator) step(ctx context.Context) error {
 		}
 		m.logger.InfoContext(ctx, "offer", slog.Bool("accepted", err == nil))
 	}
-	if d.Session != nil && d.Session.ID != m.session {
+	if d.Session != nil && (d.Session.ID != m.session || m.astray(d.Session.Fence)) {
 		m.leave()
-		if err := m.join(ctx, d.Session.ID); err != nil {
+		err := m.join(ctx, d.Session.ID)
+		var refused *sim.APIError
+		if m.waits = err != nil && (!errors.As(err, &refused) || refused.Status >= http.StatusInternalServerError); m.waits {
+			m.logger.WarnContext(ctx, "the room is asked for again", slog.String("err", err.Error()))
+			return nil
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -128,13 +165,13 @@ func (m *mediator) join(ctx context.Context, session string) error {
 	}
 	p := &sim.Peer{WS: ws, API: api, Src: sim.Prepared(m.frames)}
 	if err := p.Start(ctx, "full"); err != nil {
-		return err
+		return errors.Join(err, ws.Close())
 	}
-	m.session, m.ws, m.done = session, ws, make(chan struct{})
+	m.session, m.fence, m.ws, m.done, m.last = session, ready.RTC.Fence, ws, make(chan struct{}), nil
 	go func(done chan struct{}) {
 		defer close(done)
-		if err := p.Run(); err != nil {
-			m.logger.WarnContext(ctx, "the media line ended", slog.String("err", err.Error()))
+		if m.last = p.Run(); m.last != nil {
+			m.logger.WarnContext(ctx, "the media line ended", slog.String("err", m.last.Error()))
 		}
 	}(m.done)
 	m.logger.InfoContext(ctx, "in the room", slog.String("session", session))
@@ -147,6 +184,8 @@ func (m *mediator) leave() {
 		return
 	}
 	_ = m.ws.Close()
-	<-m.done
-	m.ws, m.session = nil, ""
+	if m.done != nil {
+		<-m.done
+	}
+	m.ws, m.session, m.done = nil, "", nil
 }

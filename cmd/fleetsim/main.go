@@ -6,6 +6,7 @@
 //	fleetsim bench -heyi build/heyi -json out.json   the figures of docs/performance.md
 //	fleetsim call  -demo data/demo.json              a mediator that takes one consult with prepared media
 //	fleetsim seed  -data data -size 100000           made-up devices in the database of a stopped node
+//	fleetsim churn -data data -rate 1000             links of made-up devices that go and come back
 //	go test ./store -bench Write | fleetsim store-figures -json out.json   durable rows a second
 package main
 
@@ -18,6 +19,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
 func main() {
@@ -32,7 +34,7 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return errors.New("say what to do: run, bench, call, seed")
+		return errors.New("say what to do: run, bench, call, seed, churn")
 	}
 	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	fs := flag.NewFlagSet("fleetsim "+args[0], flag.ContinueOnError)
@@ -58,15 +60,20 @@ func run(ctx context.Context, args []string) error {
 			return fmt.Errorf("flags: %w", err)
 		}
 		return runBench(ctx, c, logger)
-	case "seed":
+	case "seed", "churn":
 		var c seedConfig
-		fs.StringVar(&c.Data, "data", "data", "data folder of a node that is not running")
+		fs.StringVar(&c.Data, "data", "data", "data folder of a node; seed wants it stopped")
 		fs.StringVar(&c.Driver, "driver", "sqlite", "sqlite or postgres")
 		fs.StringVar(&c.DSN, "dsn", "", "database; empty = heyi.db in the data folder")
-		fs.IntVar(&c.Size, "size", 100_000, "number of made-up devices")
-		fs.Uint64Var(&c.Seed, "seed", 1, "the same fleet again")
+		fs.IntVar(&c.Size, "size", 100_000, "seed: number of made-up devices")
+		fs.Uint64Var(&c.Seed, "seed", 1, "seed: the same fleet again")
+		rate := fs.Int("rate", 1000, "churn: changes a second")
+		span := fs.Duration("for", 10*time.Second, "churn: for how long")
 		if err := fs.Parse(args[1:]); err != nil {
 			return fmt.Errorf("flags: %w", err)
+		}
+		if args[0] == "churn" {
+			return runChurn(ctx, c, *rate, *span, logger)
 		}
 		return runSeed(ctx, c, logger)
 	case "store-figures":
@@ -96,5 +103,5 @@ func run(ctx context.Context, args []string) error {
 	case bareEchoCommand:
 		return runBareEcho(ctx)
 	}
-	return fmt.Errorf("unknown command %q: run, bench, call, seed", args[0])
+	return fmt.Errorf("unknown command %q: run, bench, call, seed, churn", args[0])
 }

@@ -45,7 +45,7 @@ func (h *Hub) runAudit(ctx context.Context) {
 			missed = true
 		}
 		once, cancel := context.WithTimeout(ctx, handlerTime)
-		err := h.audit(once, missed || h.degraded.Load())
+		err := h.audit(once, missed || h.deaf())
 		cancel()
 		if err == nil {
 			missed = false
@@ -54,6 +54,9 @@ func (h *Hub) runAudit(ctx context.Context) {
 		}
 	}
 }
+
+// deaf reports that nudges of other nodes may not arrive.
+func (h *Hub) deaf() bool { return h.d.Facts.Degraded != nil && h.d.Facts.Degraded() }
 
 // gap notes that nudges were lost: everybody looks again.
 func (h *Hub) gap() {

@@ -176,7 +176,7 @@ func (c *conn) welcome(ctx context.Context, p *proof) error {
 		Reconnect: h.cfg.Reconnect,
 		Limits:    wire.LimitsBody{MaxFrame: h.cfg.MaxFrame, PerS: perS, Burst: burst},
 		NowAt:     now.UnixMicro(), DesiredVer: h.cfg.DesiredVer, TZ: h.cfg.TZ,
-		Degraded: h.degraded.Load(),
+		Degraded: h.deaf(),
 	}
 	c.degraded.Store(body.Degraded)
 	waits := false // something for the device

@@ -142,8 +142,7 @@ type Hub struct {
 	downs    *downstream
 	clones   *clones
 
-	gaps     chan struct{} // holds one token when nudges were lost
-	degraded atomic.Bool   // nudges of other nodes may not arrive
+	gaps chan struct{} // holds one token when nudges were lost
 
 	shards  [shards]shard
 	accept  chan *conn // upgraded sockets for Run
@@ -317,6 +316,17 @@ func (h *Hub) Linked(share float64) []Seen {
 		}
 	})
 	return out
+}
+
+// Devices is the number of links of terminals that are up.
+func (h *Hub) Devices() int {
+	n := 0
+	h.each(func(c *conn) {
+		if c.kind == kindDevice {
+			n++
+		}
+	})
+	return n
 }
 
 // Addresses of links.

@@ -26,8 +26,7 @@ func (h *Hub) sweep(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		degraded := h.d.Facts.Degraded != nil && h.d.Facts.Degraded()
-		h.degraded.Store(degraded)
+		degraded := h.deaf()
 		for i := part; i < shards; i += sweepParts {
 			for _, c := range h.inShard(i) {
 				c.tellDegraded(degraded)

@@ -24,6 +24,8 @@ type Figures struct {
 	Live                      int     // sessions
 	Rated                     int     // ratings of today
 	RatedAvg                  float64 // 0 when there is none
+	Met, Missed               int     // today: talks that began, people who met nobody
+	WaitP50, WaitP95          int64   // ms, of those who met somebody
 }
 
 // Gateway is one node of the installation as the overview shows it.
@@ -89,7 +91,7 @@ func (a Console) overview(c *fiber.Ctx) error {
 	}
 	return c.JSON(fiber.Map{
 		"devices": fiber.Map{
-			"total": sum.Total, "online": sum.Online, "suspect": sum.Suspect, "offline": sum.Offline, "lost": sum.Lost, "fault": sum.Fault,
+			"total": sum.Total, "online": sum.Online, "suspect": sum.Suspect, "offline": sum.Offline, "lost": sum.Lost, "fault": sum.Fault, "quarantined": sum.Quarantined,
 		},
 		"handoffs": fiber.Map{"queued": p.Queued, "dead": p.Dead},
 		"gateways": nodes,
@@ -98,6 +100,7 @@ func (a Console) overview(c *fiber.Ctx) error {
 		"seats":    fiber.Map{"ready": f.Ready, "busy": f.Busy, "away": f.Away},
 		"sessions": fiber.Map{"live": f.Live},
 		"rated":    fiber.Map{"count": f.Rated, "avg": math.Round(f.RatedAvg*100) / 100},
+		"today":    fiber.Map{"met": f.Met, "missed": f.Missed, "wait_p50_ms": f.WaitP50, "wait_p95_ms": f.WaitP95},
 		"now_at":   a.Now().UnixMicro(),
 	})
 }

@@ -96,7 +96,7 @@ func newHouse(t *testing.T) *house {
 		role people.Role
 	}{
 		"op": {"150426000000", people.Operator}, "op2": {"150430000000", people.Operator}, "dispatch": {"150426000000", people.Dispatcher},
-		"bing": {"150426000000", people.Mediator},
+		"bing": {"150426000000", people.Mediator}, "city": {"150400000000", people.Operator},
 	} {
 		people1 = append(people1, people.Seed{Password: staffPassword, Staff: people.Staff{
 			UnitID: h.unit(p.code), Login: login, Name: "示例 " + login, Title: "示例", Roles: []people.Role{p.role}, Langs: []mediation.Lang{mediation.Chinese},

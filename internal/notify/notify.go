@@ -20,7 +20,7 @@ type Template string
 
 // The templates.
 const (
-	Invite    Template = "invite"     // url, from, unit, mediator
+	Invite    Template = "invite"     // url, from, unit, mediator, life
 	PhoneCode Template = "phone_code" // code
 	Receipt   Template = "receipt"    // number, receipt_no
 	Confirm   Template = "confirm"    // number, last_on, days
@@ -30,7 +30,7 @@ const (
 func words(t Template) (string, bool) {
 	switch t {
 	case Invite:
-		return "【和议】{from}想请您一起远程调解，{unit}的{mediator}主持，不收费。点开就能来：{url} 链接24小时内有效，只给您本人用。不来也不影响您的任何权利。", true
+		return "【和议】{from}想请您一起远程调解，{unit}的{mediator}主持，不收费。点开就能来：{url} 链接{life}内有效，只给您本人用。不来也不影响您的任何权利。", true
 	case PhoneCode:
 		return "【和议】核验码 {code}，10分钟内有效。调解员正在核对您的身份，请在自己的手机上输入，不要告诉别人。", true
 	case Receipt:

@@ -23,7 +23,7 @@ import (
 
 func full() map[notify.Template]map[string]string {
 	return map[notify.Template]map[string]string{
-		notify.Invite:    {"url": "https://heyi.test/join/abc", "from": "申请人甲", "unit": "萨力巴乡调委会", "mediator": "调解员丙"},
+		notify.Invite:    {"url": "https://heyi.test/join/abc", "from": "申请人甲", "unit": "萨力巴乡调委会", "mediator": "调解员丙", "life": "24小时"},
 		notify.PhoneCode: {"code": "012345"},
 		notify.Receipt:   {"number": "(2026)敖萨调字第000001号", "receipt_no": "R-150430206000-20261122-000001"},
 		notify.Confirm:   {"number": "(2026)敖萨调字第000001号", "last_on": "2026年12月22日", "days": "10"},

@@ -145,7 +145,11 @@ func (r *room) syncPeople(old media.RoomSpec, now time.Time) (moved []*person) {
 			p = &person{id: m.ID, tracks: map[media.Kinds]*sfu.Track{
 				media.Mic: sfu.NewTrack(sfu.CacheAudio), media.Cam: sfu.NewTrack(sfu.CacheVideo),
 			}}
+			for _, t := range p.tracks {
+				t.AddTo(&r.e.totals)
+			}
 			r.people[m.ID] = p
+			r.e.members.Add(1)
 		}
 		before, ok := memberOf(old, m.ID)
 		if !ok || before.Zone == m.Zone || before.Zone == media.ZoneLobby {
@@ -160,6 +164,7 @@ func (r *room) syncPeople(old media.RoomSpec, now time.Time) (moved []*person) {
 	for id := range r.people {
 		if _, ok := memberOf(r.spec, id); !ok {
 			delete(r.people, id)
+			r.e.members.Add(-1)
 		}
 	}
 	return moved
@@ -209,7 +214,7 @@ func (r *room) reconcile(now time.Time, barrier []*person) {
 			d.gate.Open(now)
 		}
 	}
-	r.snapshot()
+	r.snapshot(edges)
 	r.tell()
 }
 
@@ -245,12 +250,19 @@ func (r *room) downs() func(yield func(*session, *down) bool) {
 	}
 }
 
-// snapshot reads the live gates.
-func (r *room) snapshot() {
+// snapshot reads the live gates and looks at each again: one that no edge allows is closed and told.
+func (r *room) snapshot(allowed map[media.Edge]bool) {
 	open := map[media.Edge]bool{}
 	for s, d := range r.downs() {
-		if d.gate.IsOpen() {
-			open[media.Edge{From: d.from, To: s.participant, Kind: d.kind}] = true
+		e := media.Edge{From: d.from, To: s.participant, Kind: d.kind}
+		switch {
+		case !d.gate.IsOpen():
+		case allowed[e]:
+			open[e] = true
+		default:
+			d.gate.Close()
+			r.e.leaks.Add(1)
+			r.e.cfg.Logger.Error("a gate was open that no rule allows", slog.String("room", string(r.id)))
 		}
 	}
 	edges := make([]media.Edge, 0, len(open))
@@ -349,6 +361,7 @@ func (r *room) end(reason media.Reason) {
 		s.end(reason, code)
 	}
 	r.ended = true
+	r.e.members.Add(-int64(len(r.people)))
 	r.gates.Store(new([]media.Edge))
 	r.e.forget(r)
 }

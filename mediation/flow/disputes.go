@@ -3,8 +3,10 @@ package flow
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"heyi/internal/fault"
 	"heyi/internal/ident"
@@ -110,11 +112,22 @@ func (s *Dockets) Invite(ctx context.Context, by By, id string, in InviteBody) (
 		if err != nil {
 			return err
 		}
+		link.ExpiresAt = cmd.At + s.inviteLife().Microseconds()
 		if link.State == dispute.LinkLive {
 			s.sendInvite(d, link)
 		}
 		return nil
 	})
+}
+
+func (s *Dockets) inviteLife() time.Duration { return cmp.Or(s.d.InviteLife, dispute.JoinLife) }
+
+// lifeWords says how long a link may be used: "24小时", of less than whole hours the begun minutes.
+func lifeWords(d time.Duration) string {
+	if d%time.Hour == 0 {
+		return fmt.Sprintf("%d小时", d/time.Hour)
+	}
+	return fmt.Sprintf("%d分钟", (d+time.Minute-1)/time.Minute)
 }
 
 // sendInvite tells an invited person by text, in the transaction that made his link live.
@@ -131,6 +144,7 @@ func (s *Dockets) sendInvite(d *Docket, link *dispute.Link) {
 	d.Texts = append(d.Texts, notify.Text{
 		Template: notify.Invite, To: p.Person.Phone, UntilAt: link.ExpiresAt, Subject: string(d.Dispute.ID), Args: map[string]string{
 			"url": s.d.PublicURL + "/join/" + token, "from": from, "unit": s.committeeName(d.Dispute.Unit), "mediator": d.Mediator.Name,
+			"life": lifeWords(s.inviteLife()),
 		},
 	})
 }

@@ -113,9 +113,11 @@ type DocketDeps struct {
 	SealKey   func(ctx context.Context, unit ident.UnitID) (sign.Key, error) // of a committee
 	PublicURL string                                                         // what stands before /join, /s and /verify
 	Session   session.Limits
-	TZ        *time.Location
-	Now       func() time.Time
-	Logger    *slog.Logger
+	// InviteLife is how long the link of an invitation may be used first; 0 is dispute.JoinLife.
+	InviteLife time.Duration
+	TZ         *time.Location
+	Now        func() time.Time
+	Logger     *slog.Logger
 }
 
 // Dockets carries out the commands on disputes, each through ChangeDocket, and shows them to staff and parties.

@@ -268,6 +268,14 @@ type Overview struct {
 		Count int     `json:"count"`
 		Avg   float64 `json:"avg"`
 	} `json:"rated"`
+	Today struct {
+		Met    int `json:"met"`    // talks that began
+		Missed int `json:"missed"` // people who waited and met nobody
+		WaitMS struct {
+			P50 int64 `json:"p50"`
+			P95 int64 `json:"p95"`
+		} `json:"wait_ms"` // from drawing the number to the talk
+	} `json:"today"`
 }
 
 // ViewStore reads what screens show.

@@ -64,6 +64,15 @@ func (e *Executor) move(ctx context.Context, id ident.SessionID, from string, de
 	if err != nil {
 		return c, err
 	}
+	if !dead { // before the others hear: who learns it here first need not close what plays
+		why := "lost"
+		if overlap > 0 {
+			why = "drain"
+		}
+		if err := e.d.Engine.Leave(ctx, c.After.Room, why); err != nil && fault.CodeOf(err) != "rtc.no_room" {
+			e.d.Logger.WarnContext(ctx, "people of a room are not told that it moved", slog.String("session", string(id)), slog.Any("error", err))
+		}
+	}
 	e.d.Logger.WarnContext(ctx, "a room moved", slog.String("session", string(id)), slog.String("from", from), slog.String("to", c.After.Node), slog.Int64("fence", c.After.Fence))
 	for _, n := range Nudges(c) {
 		e.d.Nudges.Publish(ctx, n)
@@ -240,22 +249,15 @@ func (e *Executor) drain(ctx context.Context, id ident.SessionID, d DrainRule, f
 		overlap = 0
 	}
 	now := e.d.Now().UnixMicro()
-	var room ident.RoomID
 	settled := true
 	// looked at first: a transaction that refuses would take the lock of the directory for nothing
 	c, err := e.d.Store.ChangeSession(ctx, mediation.System("room.drain", "media/"+e.d.Node, now), id, func(s *Session) error {
-		room, settled = s.Room, s.ZoneAt+d.Settle.Microseconds() <= now
+		settled = s.ZoneAt+d.Settle.Microseconds() <= now
 		return nil
 	})
 	if err != nil || c.After.Node != e.d.Node || !c.After.State.Live() || !settled && !force {
 		return err
 	}
-	c, err = e.move(ctx, id, e.d.Node, false, overlap)
-	if err != nil || c.After.ID == "" {
-		return err
-	}
-	if err := e.d.Engine.Leave(ctx, room, "drain"); err != nil && fault.CodeOf(err) != "rtc.no_room" {
-		return err
-	}
-	return nil
+	_, err = e.move(ctx, id, e.d.Node, false, overlap)
+	return err
 }

@@ -15,3 +15,6 @@ CREATE TABLE link_kick (
     PRIMARY KEY (node, device_id)
 );
 CREATE INDEX link_kick_at ON link_kick (at);
+
+-- A key that is going to sign: every node knows it before it does. States of keys: next -> active -> verify | revoked.
+CREATE UNIQUE INDEX key_next ON key (purpose) WHERE state = 'next';

@@ -78,3 +78,7 @@ CREATE INDEX node_loss_at ON node_loss (at);
 
 -- The claims of a device, for its page.
 CREATE INDEX claim_device ON claim (device_id) WHERE device_id <> '';
+
+-- What was answered today, and after how long.
+CREATE INDEX ticket_closed ON ticket (closed_at) WHERE closed_at > 0;
+CREATE INDEX session_created ON session (created_at);

@@ -25,6 +25,7 @@ type Desk struct {
 	Session *struct {
 		ID    string `json:"id"`
 		State string `json:"state"`
+		Fence int64  `json:"fence"`
 	} `json:"session"`
 	WrapUp *struct {
 		SessionID string `json:"session_id"`
@@ -35,6 +36,7 @@ type Desk struct {
 type RoomReady struct {
 	RTC struct {
 		URL    string `json:"url"`
+		Fence  int64  `json:"fence"`
 		Ticket string `json:"ticket"`
 	} `json:"rtc"`
 }

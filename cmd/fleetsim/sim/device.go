@@ -45,6 +45,7 @@ type Device struct {
 	Cred   string
 	BootID string
 	Src    net.IP // source address, 127.x.y.z: lifts the port limit of one address; nil = any
+	base   string // address of the service on the present link, for files
 
 	Journal   *Journal
 	AckWithin time.Duration    // how long a frame may stay unacked on a live link
@@ -134,9 +135,8 @@ func (d *Device) Enrol(ctx context.Context, c *Client) error {
 type Link struct {
 	WS      *websocket.Conn
 	Welcome wire.WelcomeBody
-	Node    string    // that gave the challenge
-	At      time.Time // of the welcome, by the device's clock
-	Sent    uint64    // frames
+	Node    string // that gave the challenge
+	Sent    uint64 // frames
 
 	access atomic.Pointer[string]
 }
@@ -229,7 +229,6 @@ func (d *Device) handshake(l *Link, why string) error {
 	if err := l.Expect(wire.Welcome, &l.Welcome); err != nil {
 		return err
 	}
-	l.At = d.Clock()
 	if a := l.Welcome.Access; a != nil {
 		l.access.Store(&a.Token)
 	}

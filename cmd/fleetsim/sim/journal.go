@@ -24,19 +24,22 @@ type entry struct {
 	sent time.Time // on the present link; zero: not yet
 }
 
-// journalLine is one line of a journal's file: its head, which is the first one (stream set), what was done with a frame
-// of the service (took set), a command that began and ended (ran set), an entry (t set), or an ack.
+// journalLine is one line of a journal's file: its head, which is the first one (stream set), an entry (t set), a record
+// about commands, or an ack.
 type journalLine struct {
 	Stream string          `json:"stream,omitempty"`
 	Down   string          `json:"down,omitempty"`
-	Seq    uint64          `json:"seq"`
+	Seq    uint64          `json:"seq,omitempty"`
 	T      wire.Type       `json:"t,omitempty"`
 	B      json.RawMessage `json:"b,omitempty"`
 
-	Took uint64        `json:"took,omitempty"` // place in the down stream
-	Cmd  *wire.CmdBody `json:"cmd,omitempty"`  // that it brought
-	Ran  string        `json:"ran,omitempty"`  // id of a command that is over
+	Place  uint64      `json:"place,omitempty"` // last frame of the down stream that was processed
+	Orders []*order    `json:"orders,omitempty"`
+	Said   []entryLine `json:"said,omitempty"` // further entries
 }
+
+// record reports whether a line is about commands.
+func (l journalLine) record() bool { return l.Place > 0 || l.Orders != nil || l.Said != nil }
 
 // compactAt is the size of a journal's file at which it is written anew, in bytes.
 const compactAt = 256 << 10
@@ -51,18 +54,15 @@ type Journal struct {
 	stream string // id of this journal; a lost journal gets another
 	down   string // id of the service's stream, as the last welcome named it
 	acked  uint64
-	open   []entry // behind acked, in order
-
-	took    uint64         // last frame of the down stream that is processed
-	pending []wire.CmdBody // taken and not begun
-	known   []string       // ids of commands that are over, oldest first
+	open   []entry           // behind acked, in order
+	place  uint64            // last frame of the down stream that was processed
+	orders map[string]*order // commands, also those that ended a while ago
 }
 
-// knownMost is how many commands a device remembers, so that one that comes again is not done again.
-const knownMost = 1000
-
 // NewJournal returns an empty journal in memory.
-func NewJournal() *Journal { return &Journal{stream: ident.New[string]()} }
+func NewJournal() *Journal {
+	return &Journal{stream: ident.New[string](), orders: map[string]*order{}}
+}
 
 // OpenJournal reads the journal in a file, or begins one. A last line that was cut off by a power cut is dropped: it
 // was never sent. A file that makes no sense begins a new stream.
@@ -74,7 +74,7 @@ func OpenJournal(path string) (*Journal, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	j := &Journal{path: path}
+	j := &Journal{path: path, orders: map[string]*order{}}
 	if !j.load(src) {
 		j = NewJournal()
 		j.path = path
@@ -91,14 +91,10 @@ func (j *Journal) load(src []byte) bool {
 		}
 		switch {
 		case l.Stream != "":
-			j.stream, j.down, j.acked, j.took = l.Stream, l.Down, l.Seq, l.Took
-		case l.Ran != "":
-			j.over(l.Ran)
-		case l.Took > 0:
-			j.took = l.Took
-			if l.Cmd != nil {
-				j.pending = append(j.pending, *l.Cmd)
-			}
+			j.stream, j.down, j.acked, j.place = l.Stream, l.Down, l.Seq, 0
+			j.take(journalLine{Place: l.Place, Orders: l.Orders})
+		case l.record():
+			j.take(l)
 		case l.T != 0 && l.Seq == j.last()+1:
 			j.open = append(j.open, entry{seq: l.Seq, t: l.T, body: l.B})
 		case l.T == 0 && l.Seq <= j.last():
@@ -126,13 +122,8 @@ func (j *Journal) rewrite() error {
 	if j.path == "" {
 		return nil
 	}
-	list := []journalLine{{Stream: j.stream, Down: j.down, Seq: j.acked, Took: j.took}}
-	for _, id := range j.known {
-		list = append(list, journalLine{Ran: id})
-	}
-	for i := range j.pending {
-		list = append(list, journalLine{Took: j.took, Cmd: &j.pending[i]})
-	}
+	j.remember(j.kept(time.Now()))
+	list := []journalLine{{Stream: j.stream, Down: j.down, Seq: j.acked, Place: j.place, Orders: j.kept(time.Now())}}
 	for _, e := range j.open {
 		list = append(list, journalLine{Seq: e.seq, T: e.t, B: e.body})
 	}
@@ -175,6 +166,9 @@ func (j *Journal) put(l journalLine) error {
 	if j.path == "" {
 		return nil
 	}
+	if j.size > compactAt {
+		return j.rewrite() // l is in the state already
+	}
 	b, err := json.Marshal(l)
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
@@ -195,29 +189,10 @@ func (j *Journal) Write(t wire.Type, body any) error {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.save(j.enter(t, b))
-}
-
-// enter makes an entry. j.mu is held; the caller saves the line.
-func (j *Journal) enter(t wire.Type, body json.RawMessage) journalLine {
-	e := entry{seq: j.last() + 1, t: t, body: body}
+	e := entry{seq: j.last() + 1, t: t, body: b}
 	j.open = append(j.open, e)
-	return journalLine{Seq: e.seq, T: e.t, B: e.body}
-}
-
-// save puts lines that belong together and syncs them. A cut between them is as one before them: what was taken is not
-// acked yet and comes again.
-func (j *Journal) save(lines ...journalLine) error {
-	if j.path == "" {
-		return nil
-	}
-	if j.size > compactAt {
-		return j.rewrite() // the lines are in the state already
-	}
-	for _, l := range lines {
-		if err := j.put(l); err != nil {
-			return err
-		}
+	if err := j.put(journalLine{Seq: e.seq, T: e.t, B: e.body}); err != nil || j.path == "" {
+		return err
 	}
 	return j.sync()
 }
@@ -230,9 +205,6 @@ func (j *Journal) Ack(seq uint64) error {
 		return nil
 	}
 	j.drop(seq)
-	if j.path != "" && j.size > compactAt {
-		return j.rewrite()
-	}
 	return j.put(journalLine{Seq: seq})
 }
 
@@ -240,7 +212,7 @@ func (j *Journal) Ack(seq uint64) error {
 func (j *Journal) Position() *wire.ResumeBody {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return &wire.ResumeBody{Down: wire.StreamPos{Stream: j.down, Seq: j.took}, Up: wire.StreamPos{Stream: j.stream, Seq: j.acked}}
+	return &wire.ResumeBody{Down: wire.StreamPos{Stream: j.down, Seq: j.place}, Up: wire.StreamPos{Stream: j.stream, Seq: j.acked}}
 }
 
 // errOldJournal says that the service has more of a stream than the journal: this is an old copy of it.
@@ -265,8 +237,8 @@ func (j *Journal) welcomed(w *wire.WelcomeBody) error {
 	for i := range j.open {
 		j.open[i].sent = time.Time{}
 	}
-	if j.down != w.Down.Stream || j.took+1 < w.Down.Next { // another stream, or what stood between is over
-		j.down, j.took = w.Down.Stream, w.Down.Next-1
+	if next := w.Down.Next - 1; j.down != w.Down.Stream || next > j.place {
+		j.down, j.place = w.Down.Stream, next
 		return j.rewrite()
 	}
 	return j.put(journalLine{Seq: j.acked})

@@ -12,13 +12,14 @@ import (
 	"github.com/gorilla/websocket"
 
 	"heyi/gateway/wire"
+	"heyi/internal/ident"
 )
 
 // ackTimeout is how long a frame may stay unacked on a live link (close 4009).
 const ackTimeout = 30 * time.Second
 
-// ackEvery is the pace of acks that ride on no other frame.
-const ackEvery = 200 * time.Millisecond
+// ackPace is how long an ack waits for a frame to ride on.
+const ackPace = 200 * time.Millisecond
 
 // reportEvery is about how often a simulated device has something to report.
 const reportEvery = 10 * time.Minute
@@ -101,7 +102,13 @@ func (d *Device) Live(ctx context.Context, c Life) error {
 		if c.On.Up != nil {
 			c.On.Up(l, base)
 		}
+		d.base = base
 		loss, err := d.serve(ctx, l, c)
+		if errors.Is(err, errReboot) {
+			if why, err = "boot", d.reboot(); err == nil && Pause(ctx, Backoff(c.Rand, 0, rebootTakes, rebootTakes)) {
+				continue
+			}
+		}
 		if err != nil {
 			return err
 		}
@@ -119,6 +126,15 @@ func (d *Device) Live(ctx context.Context, c Life) error {
 		}
 	}
 	return ctx.Err()
+}
+
+// rebootTakes is the longest time a simulated device is off for a restart.
+const rebootTakes = 3 * time.Second
+
+// reboot is a new start of the device's program.
+func (d *Device) reboot() error {
+	d.BootID = ident.New[string]()
+	return d.Note("boot", map[string]string{"boot_id": d.BootID})
 }
 
 // final reports whether nothing helps until someone acts. A disabled device keeps its key and asks again.
@@ -175,6 +191,7 @@ func (d *Device) inventory() []byte {
 func (d *Device) serve(ctx context.Context, l *Link, c Life) (Loss, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	former := d.Journal.Position().Down.Stream
 	if err := d.Journal.welcomed(&l.Welcome); err != nil {
 		l.Close()
 		if errors.Is(err, errOldJournal) {
@@ -182,8 +199,9 @@ func (d *Device) serve(ctx context.Context, l *Link, c Life) (Loss, error) {
 		}
 		return Loss{}, err
 	}
-	t := talker{d: d, l: l, c: c, rnd: mrand.New(mrand.NewPCG(c.Rand.Uint64(), 1)), acked: make(chan struct{}, 1), took: make(chan struct{}, 1), leave: make(chan struct{}, 1)} //nolint:gosec // behaviour of a simulation, not a secret
-	if err := d.obey(l, c.On.Order); err != nil {                                                                                                                               // what waited when the last link ended
+	t := talker{d: d, l: l, c: c, rnd: mrand.New(mrand.NewPCG(c.Rand.Uint64(), 1)), acked: make(chan struct{}, 1), leave: make(chan struct{}, 1), frames: make(chan wire.Frame, 2*wire.MaxInFlight)} //nolint:gosec // behaviour of a simulation, not a secret
+	if err := t.obeys(former); err != nil {
+		l.Close()
 		return Loss{}, err
 	}
 	talked := make(chan error, 1)
@@ -199,22 +217,19 @@ func (d *Device) serve(ctx context.Context, l *Link, c Life) (Loss, error) {
 			}
 			token(t.acked)
 		}
-		if f.T == wire.Cmd || f.T == wire.CmdCancel {
-			if err := d.Journal.take(f); err != nil {
-				l.shut(wire.CloseProtocol, "frame.seq_gap")
-				return
-			}
-			if d.obey(l, c.On.Order) != nil {
-				cancel() // as above
-			}
-			token(t.took)
-		}
-		if f.T == wire.GoingAway {
+		switch f.T {
+		case wire.GoingAway:
 			var b wire.GoingAwayBody
 			if f.Body(&b) == nil {
 				window = ms(b.WindowMS)
 				token(t.leave)
 			}
+		case wire.Cmd, wire.CmdCancel:
+			select {
+			case t.frames <- *f:
+			case <-ctx.Done():
+			}
+		default:
 		}
 		if c.On.Frame != nil {
 			c.On.Frame(l, f)
@@ -222,8 +237,11 @@ func (d *Device) serve(ctx context.Context, l *Link, c Life) (Loss, error) {
 	})
 	cancel()
 	l.Close()
-	if err := <-talked; errors.Is(err, errAckTimeout) {
+	switch err := <-talked; {
+	case errors.Is(err, errAckTimeout):
 		code = wire.CloseAckTimeout
+	case errors.Is(err, errReboot):
+		return Loss{}, errReboot
 	}
 	return after(code, window, l.Welcome.Reconnect, c.Rand), nil
 }
@@ -233,12 +251,6 @@ func token(c chan struct{}) {
 	case c <- struct{}{}:
 	default:
 	}
-}
-
-// shut ends the link with a code.
-func (l *Link) shut(code int, why string) {
-	_ = l.WS.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, why), time.Now().Add(time.Second))
-	l.Close()
 }
 
 // errAckTimeout says that the service has not acked for ackTimeout.
@@ -251,8 +263,34 @@ type talker struct {
 	c     Life
 	rnd   *mrand.Rand
 	acked chan struct{} // a token after an ack: more may be sent
-	took  chan struct{} // a token after a frame of the down stream: an ack is due, and perhaps there is a status to send
 	leave chan struct{} // a token after going_away: the device moves in its own time
+
+	frames chan wire.Frame // of the down stream
+	work   obedience
+	owed   bool // the service was not told of the last place yet
+}
+
+// obeys makes the link ready for commands; former is the down stream that counted before.
+func (t *talker) obeys(former string) error {
+	w := &t.l.Welcome
+	t.work = obedience{d: t.d, begun: t.c.On.Order, leave: func() error { return t.l.Send(wire.GoingAway, 0, wire.GoingAwayBody{Why: "reboot"}) }}
+	t.work.bring = func(ctx context.Context, id string, body []byte) (wire.LogMetaBody, error) {
+		return t.d.upload(ctx, t.d.base, t.l.Access(), id, body)
+	}
+	if w.NowAt > 0 {
+		t.work.offset = time.UnixMicro(w.NowAt).Sub(t.d.Clock())
+	}
+	if w.Down == nil {
+		return nil
+	}
+	t.work.tail = w.Down.Tail
+	if err := t.work.woken(); err != nil {
+		return err
+	}
+	if former != "" && former != w.Down.Stream {
+		return t.work.moved()
+	}
+	return nil
 }
 
 // around is d +- 20 %.
@@ -263,13 +301,13 @@ func (t *talker) around(d time.Duration) time.Duration {
 func (t *talker) talk(ctx context.Context) error {
 	telemetry, report, watch := time.NewTimer(t.around(t.c.Telemetry)), time.NewTimer(t.around(t.c.Report)), time.NewTicker(t.d.AckWithin/30)
 	inventory := time.NewTimer(time.Duration(t.rnd.Float64() * float64(t.l.Welcome.WantInMS) * float64(time.Millisecond)))
-	ack, due := time.NewTimer(time.Hour), false
-	ack.Stop()
-	defer ack.Stop()
 	defer telemetry.Stop()
 	defer report.Stop()
 	defer watch.Stop()
 	defer inventory.Stop()
+	look, tell := time.NewTicker(time.Second), time.NewTimer(time.Hour)
+	defer look.Stop()
+	defer tell.Stop()
 	wanted := slices.Contains(t.l.Welcome.Want, "inventory")
 	for {
 		if err := t.pump(); err != nil {
@@ -280,14 +318,19 @@ func (t *talker) talk(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-t.acked:
-		case <-t.took:
-			if !due {
-				due = true
-				ack.Reset(ackEvery)
+		case f := <-t.frames:
+			if err = t.work.take(&f); err == nil {
+				t.owed = true
+				tell.Reset(ackPace)
+				err = t.work.work(ctx)
 			}
-		case <-ack.C:
-			due = false
-			err = t.l.Write(wire.Frame{T: wire.Ack, Ack: t.d.Journal.taken()})
+		case <-look.C:
+			err = t.work.work(ctx)
+		case <-tell.C:
+			if t.owed {
+				t.owed = false
+				err = t.l.Write(wire.Frame{T: wire.Ack, Ack: t.d.Journal.Position().Down.Seq})
+			}
 		case <-t.leave:
 			return nil // what is not acked yet travels on the next link
 		case <-inventory.C:
@@ -305,7 +348,7 @@ func (t *talker) talk(ctx context.Context) error {
 			})
 		case <-watch.C:
 			if t.d.Journal.overdue(time.Now(), t.d.AckWithin) {
-				t.l.shut(wire.CloseAckTimeout, "ack")
+				_ = t.l.WS.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(wire.CloseAckTimeout, "ack"), time.Now().Add(time.Second))
 				return errAckTimeout
 			}
 		}
@@ -318,7 +361,11 @@ func (t *talker) talk(ctx context.Context) error {
 // pump sends what the journal has, as far as the window allows.
 func (t *talker) pump() error {
 	for _, e := range t.d.Journal.unsent(time.Now()) {
-		if err := t.l.Write(wire.Frame{T: e.t, Seq: e.seq, B: e.body}); err != nil {
+		f := wire.Frame{T: e.t, Seq: e.seq, B: e.body}
+		if t.owed {
+			t.owed, f.Ack = false, t.d.Journal.Position().Down.Seq
+		}
+		if err := t.l.Write(f); err != nil {
 			return err
 		}
 	}

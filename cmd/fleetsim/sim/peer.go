@@ -47,6 +47,11 @@ type Peer struct {
 	once       sync.Once
 }
 
+// LineError ends a media line; its code says what the client does next (docs/protocol.md, rtc.fail).
+type LineError struct{ Code string }
+
+func (e *LineError) Error() string { return "the engine refused: " + e.Code }
+
 // NewPeerAPI returns the engine of loopback peers; one serves many.
 func NewPeerAPI() (*webrtc.API, error) {
 	m := &webrtc.MediaEngine{}
@@ -157,7 +162,9 @@ func (p *Peer) handle(f *wire.Frame) error {
 		if err := f.Body(&b); err != nil {
 			return err
 		}
-		return fmt.Errorf("the engine refused: %s", b.Code)
+		return &LineError{b.Code}
+	case wire.RTCMove:
+		return &LineError{"rtc.move"} // the room stands elsewhere: the owner enters anew
 	default: // phase, members, levels: nothing to do for a simulated caller
 	}
 	return nil

@@ -115,6 +115,7 @@ type node struct {
 func (n *node) build(ctx context.Context) (err error) {
 	n.group.StopTimeout = max(n.cfg.HTTP.DrainTimeout, n.cfg.Media.DrainDeadline+n.cfg.Media.DrainOverlap) + 10*time.Second
 	n.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	buildInfo(n.metrics)
 	if n.tz, err = time.LoadLocation(serviceTZ); err != nil {
 		n.tz = time.FixedZone("CST", 8*60*60)
 	}
@@ -281,6 +282,8 @@ func (n *node) front(ctx context.Context) error {
 		Facts: n.facts(n.self), Sync: n.sync, Views: n.liveView, Watch: n.seatWatch, Cloned: n.cloned, Metrics: n.metrics, Logger: n.logger, Now: n.now,
 	})
 	link.Topics{Requests: n.requests(), Dockets: n.dockets}.Register(n.hub)
+	n.registerParts()
+	n.group.Add("figures", n.watchFigures)
 	n.group.Add("audit", n.audit)
 	if err := n.open(ctx, n.areas()); err != nil {
 		return err
@@ -291,7 +294,7 @@ func (n *node) front(ctx context.Context) error {
 
 // open makes the REST door with its areas, and the port.
 func (n *node) open(ctx context.Context, areas []rest.Area) error {
-	api, err := rest.New(rest.Deps{Auth: n.auth, Info: n.info, Logger: n.logger, Now: n.now, MaxUpload: n.cfg.HTTP.UploadLimit}, areas...) //nolint:contextcheck // requests bring their own
+	api, err := rest.New(rest.Deps{Auth: n.auth, Info: n.info, Logger: n.logger, Now: n.now, MaxUpload: n.cfg.HTTP.UploadLimit, Metrics: n.metrics}, areas...) //nolint:contextcheck // requests bring their own
 	if err != nil {
 		return fmt.Errorf("routes: %w", err)
 	}

@@ -104,6 +104,9 @@ func (n *node) packages() error {
 	attempts := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "heyi_handoff_attempts_total", Help: "Attempts to deliver a package, by what became of it."}, []string{"outcome"})
 	open := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "heyi_handoff_open", Help: "Packages that have not arrived, by state; dead ones need an operator."}, []string{"state"})
 	n.metrics.MustRegister(attempts, open)
+	for _, s := range []handoff.State{handoff.Verified, handoff.Failed, handoff.Dead} {
+		attempts.WithLabelValues(string(s))
+	}
 	d := handoff.Deps{
 		Outbox: n.store, Embedded: n.cases, Sender: n.sender, Seal: n.store.SealKey, Render: n.render, Nudges: n.coord, Node: n.cfg.Node.Name,
 		Limits: limits, TZ: n.tz, Now: n.now, Logger: n.logger,

@@ -83,6 +83,13 @@ func (l *leases) Steady() time.Duration {
 	return now.Sub(l.steady)
 }
 
+// age is how long ago everything was last renewed.
+func (l *leases) age() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ttl - l.till.Sub(l.now())
+}
+
 // Run renews until ctx is done, then gives the shared rights back at once; the node's own row just expires, so that
 // its name is not taken while its last writes are under way.
 func (l *leases) Run(ctx context.Context) error {

@@ -31,7 +31,7 @@ func (n *node) textSender() *notify.Sender {
 	if c := n.cfg.Texts; c.Gateway != "" {
 		to = &notify.HTTP{URL: c.Gateway, Token: c.Token, Client: &http.Client{}} // every try has a deadline of its own
 	}
-	return notify.NewSender(notify.Config{Store: n.store, Adapter: to, Now: n.now, Logger: n.logger})
+	return notify.NewSender(notify.Config{Store: n.store, Adapter: to, Now: n.now, Logger: n.logger, Count: countTexts(n.metrics)})
 }
 
 // sentTexts is what the demo's phone shows.

@@ -52,7 +52,7 @@ func Migrate(ctx context.Context, cfg configs.Config) error {
 }
 
 func migrate(ctx context.Context, cfg configs.Config) error {
-	s, err := openStore(ctx, cfg, time.Now, newLogger(cfg))
+	s, err := openStore(ctx, cfg, time.Now, newLogger(cfg), nil)
 	if err != nil {
 		return err
 	}
@@ -78,13 +78,13 @@ func newLogger(cfg configs.Config) *slog.Logger {
 	return slog.New(slog.NewTextHandler(os.Stderr, opt))
 }
 
-func openStore(ctx context.Context, cfg configs.Config, now func() time.Time, logger *slog.Logger) (*store.Store, error) {
+func openStore(ctx context.Context, cfg configs.Config, now func() time.Time, logger *slog.Logger, reg prometheus.Registerer) (*store.Store, error) {
 	key, err := masterKey(cfg.Data, cfg.Store.Driver)
 	if err != nil {
 		return nil, err
 	}
 	c := storeConfig(cfg, logger)
-	c.MasterKey, c.Now = key, now
+	c.MasterKey, c.Metrics, c.Now = key, reg, now
 	s, err := store.Open(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("database: %w", err)
@@ -112,7 +112,7 @@ func openParts(ctx context.Context, cfg configs.Config) (*parts, error) {
 		return nil, err
 	}
 	p.oneClock()
-	if p.store, err = openStore(ctx, cfg, p.now, p.logger); err != nil {
+	if p.store, err = openStore(ctx, cfg, p.now, p.logger, p.metrics); err != nil {
 		return nil, errors.Join(err, p.part())
 	}
 	if err := p.sync(ctx); err != nil {

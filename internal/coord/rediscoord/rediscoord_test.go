@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
+	"heyi/gateway/wire"
 	"heyi/internal/coord"
 	"heyi/internal/coord/coordtest"
 	"heyi/internal/coord/memcoord"
@@ -41,6 +42,49 @@ func (c *clock) Advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
+// BenchmarkNudges is what one node tells another through a real Redis, as fast as both can.
+func BenchmarkNudges(b *testing.B) {
+	s := redistest.Start(b)
+	from, to := open(b, s.URL(), "one"), open(b, s.URL(), "one")
+	from.up(b)
+	to.up(b)
+	heard := make(chan struct{}, 1<<20)
+	defer to.Subscribe(func(n coord.Nudge) {
+		if n.To != coord.ToGap {
+			heard <- struct{}{}
+		}
+	})()
+	inFlight := 0
+	for b.Loop() {
+		from.Publish(b.Context(), coord.Nudge{To: "device/0199a1b2-0000-7000-8000-000000000001", T: wire.TicketState, ID: "0199a1b2-0000-7000-8000-000000000002", Ver: 1_790_000_000_000_000, Why: "waiting"})
+		if inFlight++; inFlight == 4096 {
+			<-heard
+			inFlight--
+		}
+	}
+	for ; inFlight > 0; inFlight-- {
+		<-heard
+	}
+}
+
+// BenchmarkNudgeLatency is one nudge at a time, from Publish to the other node's subscriber.
+func BenchmarkNudgeLatency(b *testing.B) {
+	s := redistest.Start(b)
+	from, to := open(b, s.URL(), "one"), open(b, s.URL(), "one")
+	from.up(b)
+	to.up(b)
+	heard := make(chan struct{}, 16)
+	defer to.Subscribe(func(n coord.Nudge) {
+		if n.To != coord.ToGap {
+			heard <- struct{}{}
+		}
+	})()
+	for b.Loop() {
+		from.Publish(b.Context(), coord.Nudge{To: "matcher"})
+		<-heard
+	}
+}
+
 // node is one process's engine, its Run under way.
 type node struct {
 	*rediscoord.Coord
@@ -49,38 +93,38 @@ type node struct {
 }
 
 // open starts an engine; beat is short so that a test need not wait for an interruption to be noticed.
-func open(t *testing.T, url, prefix string) node {
-	t.Helper()
+func open(tb testing.TB, url, prefix string) node {
+	tb.Helper()
 	n := node{clock: &clock{now: time.Unix(1_800_000_000, 0)}, metrics: prometheus.NewRegistry()}
 	var err error
 	n.Coord, err = rediscoord.New(rediscoord.Config{URL: url, Prefix: prefix, Beat: 200 * time.Millisecond, BreakFor: 100 * time.Millisecond}, rediscoord.Deps{
 		Now: n.clock.Now, Metrics: n.metrics, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ctx, cancel := context.WithCancel(context.WithoutCancel(tb.Context()))
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		_ = n.Run(ctx)
 	}()
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		cancel()
 		select {
 		case <-ended:
 		case <-time.After(patience):
-			t.Error("Run does not end")
+			tb.Error("Run does not end")
 		}
 		if err := n.Close(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	return n
 }
 
-func until(t *testing.T, what string, f func() bool) {
-	t.Helper()
+func until(tb testing.TB, what string, f func() bool) {
+	tb.Helper()
 	end := time.NewTimer(patience)
 	defer end.Stop()
 	tick := time.NewTicker(10 * time.Millisecond)
@@ -88,15 +132,15 @@ func until(t *testing.T, what string, f func() bool) {
 	for !f() {
 		select {
 		case <-end.C:
-			t.Fatalf("not within %v: %s", patience, what)
+			tb.Fatalf("not within %v: %s", patience, what)
 		case <-tick.C:
 		}
 	}
 }
 
-func (n node) up(t *testing.T) {
-	t.Helper()
-	until(t, "the line is up", func() bool { return !n.Degraded() })
+func (n node) up(tb testing.TB) {
+	tb.Helper()
+	until(tb, "the line is up", func() bool { return !n.Degraded() })
 }
 
 func suite(t *testing.T, url string) {

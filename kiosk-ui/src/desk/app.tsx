@@ -22,6 +22,8 @@ export function DeskApp() {
   return <Gate page={t('desk.name')}>{(staff) => (mayServe(staff) ? <Workplace key={staff.me.staff.id} staff={staff} /> : <NotHere staff={staff} />)}</Gate>;
 }
 
+const closed = (s: string): string => (/[。！？]$/.test(s) ? s : `${s}。`);
+
 const mayServe = (s: Staff) => s.me.staff.roles.some((r) => r === 'mediator' || r === 'lawyer');
 
 function NotHere({ staff }: { staff: Staff }) {
@@ -42,7 +44,7 @@ function Workplace({ staff }: { staff: Staff }) {
         return;
       }
       const e = errorSentence(code);
-      void message.error([e.what, e.todo].filter(Boolean).join(' '), 6);
+      void message.error([e.what, e.todo].filter(Boolean).map(closed).join(''), 8);
     },
     [message],
   );
@@ -58,7 +60,7 @@ function Workplace({ staff }: { staff: Staff }) {
   const camera = useCamera(active || (trying && scene === 'idle'));
   const { refetch } = work;
   const reread = useCallback(() => void refetch().catch(() => undefined), [refetch]);
-  const call = useCall(staff, active && desk?.session ? desk.session.id : '', camera.stream, reread);
+  const call = useCall(staff, active && desk?.session ? desk.session.id : '', desk?.session?.fence ?? 0, camera.stream, reread);
 
   const sessionId = desk?.session?.id ?? desk?.wrap_up?.session_id ?? '';
   const noteNow = desk?.session?.note ?? desk?.wrap_up?.note ?? null;

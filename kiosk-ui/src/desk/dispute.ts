@@ -16,7 +16,7 @@ export type Matter = {
   /** PUT of an idempotent part (a party's data, the disclosure). */
   put: (name: string, path: string, body: object) => Promise<boolean>;
   /** Multipart, for a scan. */
-  upload: (name: string, path: string, form: FormData) => Promise<boolean>;
+  upload: (name: string, path: string, form: FormData, quiet?: (e: ApiError) => boolean) => Promise<boolean>;
   putDraft: (text: AgText, revision: number) => Promise<Dispute>;
   refetch: () => Promise<Dispute>;
   nudge: () => void;
@@ -80,9 +80,9 @@ export function useDispute(staff: Staff, id: string, onTrouble: (e: ApiError) =>
         const keyed = { key: newKey(), ...body };
         return send(name, () => staff.api.put<Dispute>(at(path), keyed));
       },
-      upload: (name, path, form) => {
+      upload: (name, path, form, quiet) => {
         form.set('key', newKey());
-        return send(name, () => staff.api.post<Dispute>(at(path), form, { timeoutMs: UPLOAD_MS }));
+        return send(name, () => staff.api.post<Dispute>(at(path), form, { timeoutMs: UPLOAD_MS }), quiet);
       },
       putDraft: async (text, revision) => {
         const d = tidy(await staff.api.put<Dispute>(at('/agreement'), { ...text, form: 'written' }, { ifMatch: revision }));

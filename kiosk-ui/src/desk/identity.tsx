@@ -81,7 +81,7 @@ export function Identity({ m, p }: Parts & { p: Party }) {
           </Button>
         )}
       </div>
-      {(bad !== '' || needsCode) && <p className="dim why">{bad !== '' ? word('pf.bad', bad) : t('check.code.wait')}</p>}
+      {(bad !== '' || needsCode) && <p className="dim why">{bad !== '' ? word('pf.bad', bad) : t(p.phone_code === 'sent' ? 'check.code.wait' : p.phone_code === 'failed' ? 'check.code.failed' : 'check.code.first')}</p>}
       <div className="acts">
         {p.link !== null && (
           <Popconfirm title={t('check.out.sure', { name: p.name })} okText={t('check.out.yes')} cancelText={t('cancel')} onConfirm={() => void m.run('revoke', `/invites/${p.link?.id}/revoke`)}>

@@ -8,7 +8,7 @@ import { Head, Say, type Parts } from './bits';
 import { dayWords, progress, signers, signStop } from './matter';
 import { SignPad } from './pad';
 import { Preview, useVerdict } from './preview';
-import { t } from './t';
+import { t, word } from './t';
 import type { Dispute, Party } from './types';
 
 /** 签字: who has read, keyed and signed the frozen agreement, and the mediator's own signature. */
@@ -165,17 +165,25 @@ function PaperPath({ work, m }: Parts) {
   const askTotp = !work.staff.me.demo;
   const today = new Date(work.clock.nowUs() / 1000 + 8 * 3600_000).toISOString().slice(0, 10);
   const bad = scan === null ? '' : scan.size > SCAN_MAX ? 'size' : SCAN_TYPES.includes(scan.type) ? '' : 'type';
-  const ready = scan !== null && bad === '' && day !== '' && day <= today && password !== '' && (!askTotp || totp.length === 6);
+  const [wrong, setWrong] = useState('');
+  const again = useRef<InputRef>(null);
+  const missing = scan === null || bad !== '' ? 'scan' : day === '' ? 'day' : day > today ? 'late' : password === '' || (askTotp && totp.length !== 6) ? 'password' : '';
   const go = async () => {
     if (scan === null) return;
+    setWrong('');
     const form = new FormData();
     form.set('password', password);
     if (totp !== '') form.set('totp', totp);
     form.set('signed_on', day);
     form.set('scan', scan);
-    await m.upload('paper', '/agreement/paper', form);
+    const ok = await m.upload('paper', '/agreement/paper', form, (e) => {
+      if (e.code !== 'agreement.reauth_required' && e.code !== 'auth.wrong') return false;
+      setWrong(t(e.field === 'totp' ? 'pp.totp.wrong' : 'pp.password.wrong'));
+      return true;
+    });
     setPassword('');
     setTotp('');
+    if (!ok) again.current?.focus();
   };
   return (
     <section className="dsec paperpath form tight">
@@ -189,10 +197,11 @@ function PaperPath({ work, m }: Parts) {
       {bad !== '' && <p className="hint r">{t(bad === 'size' ? 'pp.size' : 'pp.type')}</p>}
       <div className="two">
         <label><span>{t('pp.day')}</span><Input type="date" max={today} value={day} onChange={(e) => setDay(e.target.value)} /></label>
-        <label><span>{t('sg.password')}</span><Input.Password visibilityToggle={false} autoComplete="current-password" value={password} onChange={(e) => setPassword(e.target.value)} /></label>
+        <label><span>{t('sg.password')}</span><Input.Password ref={again} visibilityToggle={false} autoComplete="current-password" value={password} onChange={(e) => setPassword(e.target.value)} /></label>
         {askTotp && <label><span>{t('signin.totp')}</span><Input inputMode="numeric" maxLength={6} value={totp} onChange={(e) => setTotp(e.target.value.replace(/\D/g, ''))} /></label>}
       </div>
-      <div className="acts"><span className="dim grow">{day === '' ? t('pp.note') : t('pp.effective', { day: dayWords(day) })}</span><Button type="primary" disabled={!ready} loading={m.busy === 'paper'} onClick={() => void go()}>{t('pp.go')}</Button></div>
+      {wrong !== '' && <Say tone="r">{wrong}</Say>}
+      <div className="acts"><span className="dim grow">{missing === '' ? t('pp.effective', { day: dayWords(day) }) : word('pp.missing', missing)}</span><Button type="primary" disabled={missing !== ''} loading={m.busy === 'paper'} onClick={() => void go()}>{t('pp.go')}</Button></div>
     </section>
   );
 }

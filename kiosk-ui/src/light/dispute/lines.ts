@@ -15,7 +15,7 @@ export const closedTitle = (d: MyDispute): string => {
 
 export const closedLine = (d: MyDispute): string => {
   const routes = d.closing && d.closing.routes ? d.closing.routes : [];
-  return routes.length > 0 ? t('closed.say', { routes: routes.map((r) => r.text).join('；') }) : `${closedTitle(d)}。${t('closed.wait')}`;
+  return routes.length > 0 ? t('closed.say', { routes: routes.map((r) => r.text.replace(/。$/, '')).join('；') }) : `${closedTitle(d)}。${t('closed.wait')}`;
 };
 
 /** With a frozen agreement before him and not signed yet, leaving means: he does not sign (code 7). */

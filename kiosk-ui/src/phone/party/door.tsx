@@ -1,5 +1,5 @@
 // /join/<token> and /s/<token>: says who asks and for what; one button, and only its POST spends the link.
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { type ApiError, asApiError, createApi } from '../../core/api';
 import { Icon } from '../../light/icons';
 import { useBusy } from '../../light/ui';
@@ -78,10 +78,23 @@ async function find(p: { pairing: LinkPairing | null; held: boolean; keep: (link
   }
 }
 
+const NOBODY: PartyGrant = { link_id: '', purpose: 'join', csrf: '' };
+
+/** What this browser may do already; nothing of it when the server knows it not. Throws when no answer came. */
+async function mine(): Promise<PartyGrant> {
+  try {
+    return await open.get<PartyGrant>('/links/mine');
+  } catch (e) {
+    if (asApiError(e).temporary) throw e;
+    return NOBODY;
+  }
+}
+
 function Peek(p: { peek: LinkPeek; pairing: LinkPairing; onGrant: (g: PartyGrant) => void; onFail: (e: ApiError) => void }) {
   const { peek } = p;
   const [busy, run] = useBusy();
   const [error, setError] = useState<ApiError | null>(null);
+  const before = useRef<string | null>(null); // the link that this browser held before the first press: of an earlier case
   const place = Array.isArray(peek.place) ? peek.place.join(' ') : peek.place;
   const joins = peek.purpose === 'join';
 
@@ -94,15 +107,14 @@ function Peek(p: { peek: LinkPeek; pairing: LinkPairing; onGrant: (g: PartyGrant
     speaker.unlock();
     run(async () => {
       try {
+        if (before.current === null) before.current = (await mine()).link_id;
         p.onGrant(await open.post<PartyGrant>('/links/redeem', p.pairing));
       } catch (e) {
-        try {
-          p.onGrant(await open.get<PartyGrant>('/links/mine')); // the first press did reach the server, its answer was lost
-        } catch {
-          const failed = asApiError(e);
-          if (failed.temporary) setError(failed);
-          else p.onFail(failed);
-        }
+        const failed = asApiError(e);
+        const now = await mine().catch(() => NOBODY);
+        if (before.current !== null && now.link_id !== '' && now.link_id !== before.current) p.onGrant(now); // a press did reach the server, its answer was lost
+        else if (failed.temporary) setError(failed);
+        else p.onFail(failed);
       }
     });
   };

@@ -64,7 +64,7 @@ function Meeting({ party, room, small }: { party: PartySession; room: Room; smal
     room.want(faces.map((x) => ({ track: `${x.participant}:cam`, w: Math.round(360 * px), h: Math.round(270 * px), visible: true })));
   }, [faces.map((x) => x.participant).join(), v.state]);
 
-  if (v.state === 'removed' || v.state === 'closed' || v.code === 'rtc.no_room' || v.code === 'session.none') {
+  if (v.state === 'removed' || v.state === 'closed' || v.code === 'rtc.no_room' || v.code === 'session.none' || v.code === 'session.state') {
     return small ? null : <Message title={t('join.over')} sub={t('join.over.sub')} icon="check" />;
   }
   const title = phase === 'suspended' ? t('join.suspended') : mine ? t('join.check') : phase === 'joint' ? t('join.call') : phase === 'checking' ? shared('check.other') : t('join.lobby');
