@@ -78,10 +78,11 @@ type HTTP struct {
 
 // Store is the database.
 type Store struct {
-	Driver   string `yaml:"driver"`
-	DSN      string `yaml:"dsn"`
-	Readers  int    `yaml:"readers"`
-	BatchMax int    `yaml:"batch_max"`
+	Driver     string        `yaml:"driver"`
+	DSN        string        `yaml:"dsn"`
+	Readers    int           `yaml:"readers"`
+	BatchMax   int           `yaml:"batch_max"`
+	ClockEvery time.Duration `yaml:"clock_every"`
 }
 
 // Coord is how the nodes of one installation tell each other that something changed.
@@ -246,7 +247,7 @@ func Default() Config {
 	return Config{
 		Data: "data", Roles: []string{RoleAll},
 		HTTP:  HTTP{Listen: "127.0.0.1:8480", BodyLimit: 1 << 20, UploadLimit: 25 << 20, MetricsEvery: 15 * time.Second, DrainTimeout: 20 * time.Second},
-		Store: Store{Driver: "sqlite", Readers: 4, BatchMax: 256},
+		Store: Store{Driver: "sqlite", Readers: 4, BatchMax: 256, ClockEvery: 5 * time.Second},
 		Coord: Coord{
 			Driver: CoordMemory, Prefix: "heyi", Timeout: 300 * time.Millisecond, Beat: time.Second, BreakAfter: 3, BreakFor: time.Second,
 			Sweep: 5 * time.Second,
@@ -454,7 +455,7 @@ func (c *Config) Validate() error {
 		"link.ping": c.Link.Ping, "link.dead_after": c.Link.DeadAfter, "link.auth_timeout": c.Link.AuthTimeout,
 		"http.metrics_every": c.HTTP.MetricsEvery,
 		"fleet.audit":        c.Fleet.Audit, "fleet.links_kept": c.Fleet.LinksKept,
-		"fleet.grace": c.Fleet.Grace, "link.want_within": c.Link.WantWithin, "link.auth_block": c.Link.AuthBlock, "fleet.claim_life": c.Fleet.ClaimLife, "people.session_max": c.People.SessionMax,
+		"store.clock_every": c.Store.ClockEvery, "fleet.grace": c.Fleet.Grace, "link.want_within": c.Link.WantWithin, "link.auth_block": c.Link.AuthBlock, "fleet.claim_life": c.Fleet.ClaimLife, "people.session_max": c.People.SessionMax,
 		"fleet.commands_kept": c.Fleet.CommandsKept, "fleet.command_silent": c.Fleet.CommandSilent, "fleet.files_kept": c.Fleet.FilesKept,
 		"link.ack_timeout": c.Link.AckTimeout, "link.down_sweep": c.Link.DownSweep,
 	} {

@@ -35,6 +35,8 @@ type dialect interface {
 	// beginAlone are the statements that begin a transaction which no other process of Heyi meets.
 	beginAlone() []string
 	name() string
+	// clock is a query of the server's time in Unix microseconds, empty when the database is this process.
+	clock() string
 	// columns is a query of (table, column, type) of all tables, in order.
 	columns() string
 	// primaryKey is a query of the columns of table $1's primary key.
@@ -45,6 +47,17 @@ type dialect interface {
 	lockChain(t *tx, name string) error
 	// fault turns an error of the driver into a fault where a caller may act on it.
 	fault(err error) error
+}
+
+// Clock returns the time of the database's machine; of an embedded one its own.
+func (s *Store) Clock(ctx context.Context) (time.Time, error) {
+	query := s.dialect.clock()
+	if query == "" {
+		return s.now(), nil
+	}
+	var us int64
+	err := s.read(ctx).one(query, nil, &us)
+	return time.UnixMicro(us), err
 }
 
 // retryAfter is what a caller is told when the database is away.
@@ -97,6 +110,7 @@ func (sqliteDialect) name() string { return SQLite }
 func (sqliteDialect) size() string {
 	return `(SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size())`
 }
+func (sqliteDialect) clock() string           { return "" }
 func (sqliteDialect) beginSnapshot() []string { return []string{"BEGIN DEFERRED"} }
 
 func (sqliteDialect) beginAlone() []string {
@@ -149,6 +163,10 @@ func (postgresDialect) tableExists() string {
 
 func (postgresDialect) name() string { return Postgres }
 func (postgresDialect) size() string { return `pg_database_size(current_database())` }
+
+func (postgresDialect) clock() string {
+	return `SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)`
+}
 
 func (postgresDialect) beginSnapshot() []string {
 	// Who takes the rows may be slow: a full pipe is no dead node.
@@ -205,7 +223,8 @@ func (postgresDialect) fault(err error) error {
 		network net.Error
 	)
 	if isClosed(err) || errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) ||
-		errors.Is(err, net.ErrClosed) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) {
+		errors.Is(err, net.ErrClosed) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) ||
+		errors.Is(err, pgconn.ErrConnClosed) {
 		return because(errUnavailable, err)
 	}
 	return err

@@ -123,3 +123,6 @@ func OpenBare(tb testing.TB, c Config) *sql.DB {
 func FiguresQueries() []string {
 	return []string{ticketFigures, sessionFigures, seatFigures, otherFigures}
 }
+
+// PostgresFault is what a command on PostgreSQL makes of an error of the driver.
+func PostgresFault(err error) error { return postgresDialect{}.fault(err) }

@@ -21,7 +21,7 @@ const module = "heyi"
 //
 //nolint:gochecknoglobals // the table this package exists for
 var level = map[string]int{
-	"internal/fault": 0, "internal/ident": 0, "internal/lifecycle": 0, "internal/qr": 0, "internal/sign": 0, "internal/page": 0, "internal/spoken": 0, "gateway/wire": 0, "configs": 0, "kiosk-ui": 0,
+	"internal/fault": 0, "internal/ident": 0, "internal/lifecycle": 0, "internal/qr": 0, "internal/sign": 0, "internal/page": 0, "internal/spoken": 0, "internal/clock": 0, "gateway/wire": 0, "configs": 0, "kiosk-ui": 0,
 
 	"internal/org": 1, "internal/coord": 1, "internal/audit": 1, "mediation": 1, "mediation/paper": 1, "mediation/parcel": 1, "mediation/proof": 1, "media": 1, "media/nodes": 1, "store/archive": 1,
 

@@ -89,7 +89,11 @@ func (o *operator) issue(ctx context.Context) error {
 func (b *box) did(c wire.CmdBody) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.ran[c.CmdID] = append(b.ran[c.CmdID], time.Now())
+	now := time.Now()
+	b.ran[c.CmdID] = append(b.ran[c.CmdID], now)
+	if c.Name == "reboot" || c.Name == "page.reload" { // it says so and goes
+		b.closeSpan(now, loss{off: true})
+	}
 }
 
 // openOrders tells how many commands have no end yet, though their devices are on.

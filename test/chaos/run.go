@@ -508,13 +508,17 @@ func (r *run) sum() error {
 	r.returns()
 	r.st.mu.Lock()
 	for _, g := range r.st.back {
-		r.fig.add("media_back_after_node_death", g.to.Sub(g.from).Seconds())
+		r.fig.add("media_back_after_node_death_any", g.to.Sub(g.from).Seconds())
+		if r.quiet(g.node, g.from, g.to) {
+			r.fig.add("media_back_after_node_death", g.to.Sub(g.from).Seconds())
+		}
 	}
 	for _, g := range r.st.gaps {
 		r.fig.add("media_other_gaps", g.to.Sub(g.from).Seconds())
 	}
 	r.st.mu.Unlock()
 	r.fig.spread("media_back_after_node_death", "s", 50, 95)
+	r.fig.spread("media_back_after_node_death_any", "s", 50, 95)
 	r.fig.spread("media_other_gaps", "s", 50, 95)
 	r.fig.spread("goroutines_over_base", "1")
 	r.fig.spread("heap_over_base", "MB")
@@ -543,13 +547,18 @@ func (r *run) returns() {
 	late, clean := 0, 0
 	for _, x := range r.boxes {
 		_, losses := x.history()
+		x.mu.Lock()
+		for _, d := range x.starts {
+			r.fig.add("linked_after_power", d.Seconds())
+		}
+		x.mu.Unlock()
 		for _, l := range losses {
 			if l.off || l.back.IsZero() {
 				continue
 			}
 			took := l.back.Sub(l.at)
 			r.fig.add("back_all", took.Seconds())
-			if l.window == 0 || !r.quiet(l) {
+			if l.window == 0 || !r.quiet(l.node, l.at, l.back) {
 				continue
 			}
 			clean++
@@ -560,6 +569,7 @@ func (r *run) returns() {
 			}
 		}
 	}
+	r.fig.spread("linked_after_power", "s", 50, 95, 99)
 	r.fig.spread("back_all", "s", 50, 95, 99)
 	r.fig.spread("back", "s", 50, 95, 99)
 	r.fig.spread("back_share_of_window", "1", 50, 99)
@@ -572,13 +582,13 @@ func (r *run) returns() {
 // backSlack is what a return may take beyond the moment that the device chose: dial, proof, epoch.
 const backSlack = 2 * time.Second
 
-// quiet reports whether nothing but the death of the link's node was wrong while a device came back.
-func (r *run) quiet(l loss) bool {
+// quiet reports whether nothing but the end of one node was wrong between the loss of a line to it and the return.
+func (r *run) quiet(node string, from, to time.Time) bool {
 	for _, f := range r.faults {
-		if f.Over.Before(l.at.Add(-time.Second)) || f.At.After(l.back) {
+		if f.Over.Before(from.Add(-time.Second)) || f.At.After(to) {
 			continue
 		}
-		own := slices.Contains([]string{"kill", "kill_30s", "roll"}, f.Kind) && strings.Contains(f.What, l.node) && f.At.Before(l.at.Add(time.Second)) && f.At.After(l.at.Add(-3*time.Minute))
+		own := slices.Contains([]string{"kill", "kill_30s", "roll"}, f.Kind) && strings.Contains(f.What, node) && f.At.Before(from.Add(time.Second))
 		if !own && !harmless(f.Kind) {
 			return false
 		}

@@ -169,7 +169,7 @@ type obedience struct {
 // errReboot says that the device restarts.
 var errReboot = errors.New("reboot")
 
-func (w *obedience) now() time.Time { return time.Now().Add(w.offset) }
+func (w *obedience) now() time.Time { return w.d.Clock().Add(w.offset) }
 
 // move writes a state down and tells it.
 func (w *obedience) move(o *order, state, code, detail string, more ...any) error {

@@ -48,7 +48,8 @@ type Device struct {
 	base   string // address of the service on the present link, for files
 
 	Journal   *Journal
-	AckWithin time.Duration // how long a frame may stay unacked on a live link
+	AckWithin time.Duration    // how long a frame may stay unacked on a live link
+	Clock     func() time.Time // its wall clock, which may be wrong
 
 	priv ed25519.PrivateKey
 	pub  ed25519.PublicKey
@@ -61,7 +62,7 @@ func NewDevice(serial string) (*Device, error) {
 		return nil, fmt.Errorf("key: %w", err)
 	}
 	return &Device{
-		Serial: serial, Model: Model, KeyStore: "soft", priv: priv, pub: pub, BootID: ident.New[string](), Journal: NewJournal(), AckWithin: ackTimeout,
+		Serial: serial, Model: Model, KeyStore: "soft", priv: priv, pub: pub, BootID: ident.New[string](), Journal: NewJournal(), AckWithin: ackTimeout, Clock: time.Now,
 	}, nil
 }
 
@@ -134,9 +135,8 @@ func (d *Device) Enrol(ctx context.Context, c *Client) error {
 type Link struct {
 	WS      *websocket.Conn
 	Welcome wire.WelcomeBody
-	Node    string    // that gave the challenge
-	At      time.Time // of the welcome
-	Sent    uint64    // frames
+	Node    string // that gave the challenge
+	Sent    uint64 // frames
 
 	access atomic.Pointer[string]
 }
@@ -229,7 +229,6 @@ func (d *Device) handshake(l *Link, why string) error {
 	if err := l.Expect(wire.Welcome, &l.Welcome); err != nil {
 		return err
 	}
-	l.At = time.Now()
 	if a := l.Welcome.Access; a != nil {
 		l.access.Store(&a.Token)
 	}

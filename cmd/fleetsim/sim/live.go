@@ -174,7 +174,7 @@ func (d *Device) Note(kind string, data map[string]string) error {
 	if err != nil {
 		return fmt.Errorf("encode: %w", err)
 	}
-	return d.Journal.Write(wire.Event, wire.EventBody{Kind: kind, HappenedAt: time.Now().UnixMicro(), Data: b})
+	return d.Journal.Write(wire.Event, wire.EventBody{Kind: kind, HappenedAt: d.Clock().UnixMicro(), Data: b})
 }
 
 // inventory is what the device consists of: the same document at every start.
@@ -278,7 +278,7 @@ func (t *talker) obeys(former string) error {
 		return t.d.upload(ctx, t.d.base, t.l.Access(), id, body)
 	}
 	if w.NowAt > 0 {
-		t.work.offset = time.Until(time.UnixMicro(w.NowAt))
+		t.work.offset = time.UnixMicro(w.NowAt).Sub(t.d.Clock())
 	}
 	if w.Down == nil {
 		return nil

@@ -131,7 +131,7 @@ func (n *node) build(ctx context.Context) (err error) {
 	if !caseStore {
 		wanted = append(wanted, nodes.Lease(n.cfg.Node.Name))
 	}
-	l, incarnation, others, err := newLeases(ctx, n.store, n.cfg, holder, time.Now, n.logger, wanted...)
+	l, incarnation, others, err := newLeases(ctx, n.store, n.cfg, holder, n.now, n.logger, wanted...)
 	if err != nil {
 		return err
 	}
@@ -167,29 +167,29 @@ func (n *node) identity(ctx context.Context, incarnation int64) error {
 		reg.DemoUnit, reg.DemoName = u.ID, "演示电视"
 	}
 	n.registry = devices.NewRegistry(reg, devices.Deps{
-		Claims: n.store, Fleet: n.store, Lists: n.store, CA: n.keys, Limiter: n.loose, Nudges: n.coord, Now: time.Now, Logger: n.logger,
+		Claims: n.store, Fleet: n.store, Lists: n.store, CA: n.keys, Limiter: n.loose, Nudges: n.coord, Now: n.now, Logger: n.logger,
 	})
 	n.self = devices.NodeID{Name: n.cfg.Node.Name, Inc: incarnation}
 	n.streams = devices.NewStreams(devices.StreamsDeps{Store: n.store, Node: n.self, Kept: c.EventsKept, Logger: n.logger})
 	n.commands = devices.NewCommands(devices.CommandsConfig{
 		Open: c.CommandsOpen, Kept: c.CommandsKept, Silent: c.CommandSilent, FilesKept: c.FilesKept, FileMax: c.FileMax, Sweep: c.Sweep,
-	}, devices.CommandsDeps{Store: n.store, Leases: n.leases, Nudges: n.coord, Node: n.self, Now: time.Now, Logger: n.logger})
+	}, devices.CommandsDeps{Store: n.store, Leases: n.leases, Nudges: n.coord, Node: n.self, Now: n.now, Logger: n.logger})
 	n.presence = devices.NewPresence(devices.PresenceConfig{Grace: c.Grace, Sweep: c.Sweep}, devices.PresenceDeps{
 		Store: n.store, Leases: n.leases, Nudges: n.coord, Node: n.self,
-		Live: func() []devices.Sighting { return link.Sightings(n.hub.Seen()) }, Now: time.Now, Logger: n.logger,
+		Live: func() []devices.Sighting { return link.Sightings(n.hub.Seen()) }, Now: n.now, Logger: n.logger,
 	})
-	n.history = devices.NewHistory(n.store, time.Now)
+	n.history = devices.NewHistory(n.store, n.now)
 	n.upkeep = devices.NewUpkeep(devices.UpkeepConfig{Every: c.Audit, Kept: c.LinksKept}, devices.UpkeepDeps{
-		Store: n.store, Leases: n.leases, Node: n.self, Drift: driftGauge(n.metrics), Now: time.Now, Logger: n.logger,
+		Store: n.store, Leases: n.leases, Node: n.self, Drift: driftGauge(n.metrics), Now: n.now, Logger: n.logger,
 		Links: func(share float64) []devices.Sighting { return link.Sightings(n.hub.Linked(share)) },
 	})
 	n.tokens = auth.NewTokens(n.keys, n.store)
 	n.links = n.partyLinks()
 	n.auth = auth.NewAuthenticator(auth.Deps{
-		Keys: n.keys, Tokens: n.tokens, Epochs: n.store, Signins: n.people, Grants: n.store, Links: n.links, CSRFKey: subkey(secret, "csrf"), Now: time.Now,
+		Keys: n.keys, Tokens: n.tokens, Epochs: n.store, Signins: n.people, Grants: n.store, Links: n.links, CSRFKey: subkey(secret, "csrf"), Now: n.now,
 	})
 	n.captures = session.NewCaptures(session.CapturesDeps{
-		Store: n.store, Limiter: n.coord, Loose: n.loose, Nudges: n.coord, Key: subkey(secret, "captures"), Now: time.Now, Life: n.cfg.Room.Capture,
+		Store: n.store, Limiter: n.coord, Loose: n.loose, Nudges: n.coord, Key: subkey(secret, "captures"), Now: n.now, Life: n.cfg.Room.Capture,
 		Wake: func() { n.rooms.Wake() },
 	})
 	return n.presence.Restart(ctx) //nolint:wrapcheck // names itself
@@ -232,14 +232,14 @@ func (n *node) mediation(ctx context.Context, leases map[string]int64) error {
 	}
 	name := n.cfg.Node.Name
 	n.rooms = session.NewExecutor(session.ExecutorDeps{
-		Store: n.store, Engine: engine, Nudges: n.coord, Node: name, Hosts: n.nodes, Held: n.holdsRooms, FrozenMax: n.cfg.Media.FrozenMax, Limits: limits, Now: time.Now, Logger: n.logger, Sweep: n.cfg.Media.SpecSweep,
+		Store: n.store, Engine: engine, Nudges: n.coord, Node: name, Hosts: n.nodes, Held: n.holdsRooms, FrozenMax: n.cfg.Media.FrozenMax, Limits: limits, Now: n.now, Logger: n.logger, Sweep: n.cfg.Media.SpecSweep,
 	})
-	n.desk = queue.NewDesk(queue.Deps{Store: n.store, Nudges: n.coord, Node: name, Now: time.Now, Limits: lines, TZ: n.tz})
+	n.desk = queue.NewDesk(queue.Deps{Store: n.store, Nudges: n.coord, Node: name, Now: n.now, Limits: lines, TZ: n.tz})
 	n.flow = flow.New(flow.Deps{Store: n.store, Rooms: n.rooms, Nudges: n.coord, Node: name, Place: n.nodes.Place, Queue: lines, Session: limits, Logger: n.logger})
-	board := queue.NewBoard(queue.BoardDeps{Store: n.store, Now: time.Now})
-	n.views = &flow.Views{Store: n.store, Service: board, Now: time.Now, TZ: n.tz, Lease: q.OfferLease}
+	board := queue.NewBoard(queue.BoardDeps{Store: n.store, Now: n.now})
+	n.views = &flow.Views{Store: n.store, Service: board, Now: n.now, TZ: n.tz, Lease: q.OfferLease}
 	matcher := queue.NewMatcher(queue.MatcherDeps{
-		Store: n.store, Nudges: n.coord, Node: name, Limits: lines, Handling: queue.DefaultHandling(), Now: time.Now, Logger: n.logger, Every: q.MatchEvery,
+		Store: n.store, Nudges: n.coord, Node: name, Limits: lines, Handling: queue.DefaultHandling(), Now: n.now, Logger: n.logger, Every: q.MatchEvery,
 	})
 	if epoch, ok := leases[queue.LeaseName]; ok {
 		matcher.Took(epoch)
@@ -247,8 +247,9 @@ func (n *node) mediation(ctx context.Context, leases map[string]int64) error {
 	if err := n.disputes(ctx, limits); err != nil {
 		return err
 	}
-	sweeper := &flow.Sweeper{Flow: n.flow, Now: time.Now}
+	sweeper := &flow.Sweeper{Flow: n.flow, Now: n.now}
 	n.group.Add("keys", n.keys.Run)
+	n.group.Add("clock", n.runClock)
 	n.group.Add("leases", n.leases.Run)
 	n.group.Add("media", engine.Run)
 	n.group.Add("rooms", n.rooms.Run)
@@ -278,7 +279,7 @@ func (n *node) mediation(ctx context.Context, leases map[string]int64) error {
 func (n *node) front(ctx context.Context) error {
 	n.hub = link.New(n.linkConfig(), link.Deps{
 		Verifier: link.NewVerifier(n.auth, n.tokens), Presence: link.NewPresence(n.presence), Streams: n.streams, Down: n.commands, Rooms: n.rooms, RoomPages: n.pageOf, Nudges: n.coord,
-		Facts: n.facts(n.self), Sync: n.sync, Views: n.liveView, Watch: n.seatWatch, Cloned: n.cloned, Metrics: n.metrics, Logger: n.logger, Now: time.Now,
+		Facts: n.facts(n.self), Sync: n.sync, Views: n.liveView, Watch: n.seatWatch, Cloned: n.cloned, Metrics: n.metrics, Logger: n.logger, Now: n.now,
 	})
 	link.Topics{Requests: n.requests(), Dockets: n.dockets}.Register(n.hub)
 	n.registerParts()
@@ -293,7 +294,7 @@ func (n *node) front(ctx context.Context) error {
 
 // open makes the REST door with its areas, and the port.
 func (n *node) open(ctx context.Context, areas []rest.Area) error {
-	api, err := rest.New(rest.Deps{Auth: n.auth, Info: n.info, Logger: n.logger, Now: time.Now, MaxUpload: n.cfg.HTTP.UploadLimit, Metrics: n.metrics}, areas...) //nolint:contextcheck // requests bring their own
+	api, err := rest.New(rest.Deps{Auth: n.auth, Info: n.info, Logger: n.logger, Now: n.now, MaxUpload: n.cfg.HTTP.UploadLimit, Metrics: n.metrics}, areas...) //nolint:contextcheck // requests bring their own
 	if err != nil {
 		return fmt.Errorf("routes: %w", err)
 	}
@@ -305,7 +306,7 @@ func (n *node) open(ctx context.Context, areas []rest.Area) error {
 	server, err := gateway.New(ctx, gateway.Config{
 		Listen: c.Listen, Plain: c.PlainListen, TLS: tls, Trusted: n.trusted(), Nodes: n.sockets, MetricsToken: c.MetricsToken,
 		DrainWindow: n.drainWindow, DrainMax: c.DrainTimeout,
-	}, gateway.Deps{API: api, Hub: n.hub, UI: kioskui.Handler(), Ready: n.store.Ping, Coord: n.coordState, Metrics: n.metrics, Logger: n.logger, Now: time.Now})
+	}, gateway.Deps{API: api, Hub: n.hub, UI: kioskui.Handler(), Ready: n.store.Ping, Coord: n.coordState, Metrics: n.metrics, Logger: n.logger, Now: n.now})
 	if err != nil {
 		return fmt.Errorf("front door: %w", err)
 	}
@@ -326,7 +327,7 @@ func (n *node) housekeeping(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
-			if err := n.store.Sweep(ctx, time.Now()); err != nil && ctx.Err() == nil {
+			if err := n.store.Sweep(ctx, n.now()); err != nil && ctx.Err() == nil {
 				n.logger.WarnContext(ctx, "old tokens stay", slog.Any("error", err))
 			}
 		}

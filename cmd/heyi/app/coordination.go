@@ -89,7 +89,7 @@ func (n *node) over(ctx context.Context, list []auth.Caller) ([]auth.Caller, err
 		case auth.Device:
 		}
 	}
-	stand, err := n.store.Standing(ctx, logins, grants, links, time.Now().UnixMicro())
+	stand, err := n.store.Standing(ctx, logins, grants, links, n.now().UnixMicro())
 	if err != nil {
 		return nil, err //nolint:wrapcheck // a fault keeps its code
 	}
@@ -139,7 +139,7 @@ func (n *node) neighbours(ctx context.Context) error {
 	if n.cfg.Coord.Driver != configs.CoordMemory {
 		return nil
 	}
-	others, err := n.store.Neighbours(ctx, n.cfg.Node.Name, time.Now())
+	others, err := n.store.Neighbours(ctx, n.cfg.Node.Name, n.now())
 	if err != nil {
 		return fmt.Errorf("neighbours: %w", err)
 	}

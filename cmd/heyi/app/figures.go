@@ -118,7 +118,7 @@ func (n *node) watchFigures(ctx context.Context) error {
 }
 
 func (n *node) readFigures(ctx context.Context, f *figures) error {
-	now := time.Now()
+	now := n.now()
 	f.lease.Set(n.leases.age().Seconds())
 	f.backup.Set(float64(lastBackupAt(n.cfg.Data)) / 1e6)
 	v, err := n.store.Figures(ctx, now)

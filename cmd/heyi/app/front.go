@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"heyi/configs"
 	"heyi/gateway/auth"
@@ -155,21 +154,21 @@ func (n *node) rtt(id ident.DeviceID) (int, bool) {
 }
 
 func (n *node) deviceArea() rest.Devices {
-	return rest.Devices{Registry: n.registry, Streams: n.streams, History: n.history, Tree: n.tree, RTT: n.rtt, Now: time.Now}
+	return rest.Devices{Registry: n.registry, Streams: n.streams, History: n.history, Tree: n.tree, RTT: n.rtt, Now: n.now}
 }
 
 // requests are what people ask for, the same through REST and the link.
 func (n *node) requests() *flow.Requests {
-	return &flow.Requests{Desk: n.desk, Flow: n.flow, Dockets: n.dockets, Views: n.views, Visits: n.registry, Now: time.Now}
+	return &flow.Requests{Desk: n.desk, Flow: n.flow, Dockets: n.dockets, Views: n.views, Visits: n.registry, Now: n.now}
 }
 
 func (n *node) staffArea() rest.Staff {
-	return rest.Staff{People: n.people, Tokens: n.tokens, CSRF: n.auth.CSRF, Registry: n.registry, Tree: n.tree, Nudges: n.coord, Demo: n.cfg.Demo, Now: time.Now}
+	return rest.Staff{People: n.people, Tokens: n.tokens, CSRF: n.auth.CSRF, Registry: n.registry, Tree: n.tree, Nudges: n.coord, Demo: n.cfg.Demo, Now: n.now}
 }
 
 func (n *node) consoleArea(figures func(context.Context, ident.UnitID) (rest.Figures, error)) rest.Console {
 	return rest.Console{
-		Registry: n.registry, History: n.history, Figures: figures, Nodes: n.coord, Now: time.Now,
+		Registry: n.registry, History: n.history, Figures: figures, Nodes: n.coord, Now: n.now,
 		Packages: func(ctx context.Context, unit ident.UnitID) (p rest.Packages, err error) {
 			p.Queued, p.Dead, err = n.store.OpenHandoffs(ctx, unit)
 			return p, err //nolint:wrapcheck // a fault keeps its code
@@ -179,7 +178,7 @@ func (n *node) consoleArea(figures func(context.Context, ident.UnitID) (rest.Fig
 
 // areas are the routes of the API.
 func (n *node) areas() []rest.Area {
-	now := time.Now
+	now := n.now
 	return append(slices.Concat(n.partyAreas(), n.caseAreas()), []rest.Area{
 		n.staffArea(),
 		rest.Claims{Registry: n.registry, Tree: n.tree, PublicURL: n.public, Now: now},

@@ -25,7 +25,7 @@ func (n *node) directory(ctx context.Context) error {
 	}
 	n.nodes = nodes.NewDirectory(nodes.Deps{
 		Store: n.store, Leases: n.leases, Self: self, Loads: n.loads, Alive: newHealth().alive, Dead: n.takeOver,
-		TTL: n.cfg.Media.LeaseTTL, Now: time.Now, Logger: n.logger,
+		TTL: n.cfg.Media.LeaseTTL, Now: n.now, Logger: n.logger,
 	})
 	return n.nodes.Start(ctx) //nolint:wrapcheck // names itself
 }

@@ -14,6 +14,7 @@ import (
 
 	"heyi/configs"
 	"heyi/gateway/auth"
+	"heyi/internal/clock"
 	"heyi/internal/coord"
 	"heyi/internal/org"
 	"heyi/internal/sign"
@@ -35,6 +36,9 @@ type parts struct {
 	people *people.Service
 
 	metrics *prometheus.Registry
+
+	now   func() time.Time // the one clock of everything
+	clock *clock.Clock     // of the database; nil: this machine's
 }
 
 // Migrate brings the database up to date and stops.
@@ -48,7 +52,7 @@ func Migrate(ctx context.Context, cfg configs.Config) error {
 }
 
 func migrate(ctx context.Context, cfg configs.Config) error {
-	s, err := openStore(ctx, cfg, newLogger(cfg), nil)
+	s, err := openStore(ctx, cfg, time.Now, newLogger(cfg), nil)
 	if err != nil {
 		return err
 	}
@@ -74,13 +78,13 @@ func newLogger(cfg configs.Config) *slog.Logger {
 	return slog.New(slog.NewTextHandler(os.Stderr, opt))
 }
 
-func openStore(ctx context.Context, cfg configs.Config, logger *slog.Logger, reg prometheus.Registerer) (*store.Store, error) {
+func openStore(ctx context.Context, cfg configs.Config, now func() time.Time, logger *slog.Logger, reg prometheus.Registerer) (*store.Store, error) {
 	key, err := masterKey(cfg.Data, cfg.Store.Driver)
 	if err != nil {
 		return nil, err
 	}
 	c := storeConfig(cfg, logger)
-	c.MasterKey, c.Metrics = key, reg
+	c.MasterKey, c.Metrics, c.Now = key, reg, now
 	s, err := store.Open(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("database: %w", err)
@@ -107,13 +111,55 @@ func openParts(ctx context.Context, cfg configs.Config) (*parts, error) {
 	if p.coord, p.loose, p.carry, p.part, err = coordination(cfg.Coord, p.metrics, p.logger); err != nil {
 		return nil, err
 	}
-	if p.store, err = openStore(ctx, cfg, p.logger, p.metrics); err != nil {
+	p.oneClock()
+	if p.store, err = openStore(ctx, cfg, p.now, p.logger, p.metrics); err != nil {
 		return nil, errors.Join(err, p.part())
+	}
+	if err := p.sync(ctx); err != nil {
+		return nil, errors.Join(err, closed(p.store), p.part())
 	}
 	if err := p.fill(ctx); err != nil {
 		return nil, errors.Join(err, closed(p.store), p.part())
 	}
 	return p, nil
+}
+
+// oneClock chooses the clock: this machine's beside an embedded database; else the database's, so that nodes agree on it
+// though one of them be wrong.
+func (p *parts) oneClock() {
+	p.now = time.Now
+	if p.cfg.Store.Driver != store.Postgres {
+		return
+	}
+	off := prometheus.NewGauge(prometheus.GaugeOpts{
+		Namespace: "heyi", Name: "clock_offset_seconds", Help: "By how much this machine's clock is ahead of the database's, which is the one that counts.",
+	})
+	p.metrics.MustRegister(off)
+	p.clock = clock.New(clock.Config{Every: p.cfg.Store.ClockEvery}, clock.Deps{
+		Own: time.Now, Logger: p.logger, Told: func(d time.Duration) { off.Set(d.Seconds()) },
+		Ask: func(ctx context.Context) (time.Time, error) { return p.store.Clock(ctx) },
+	})
+	p.now = p.clock.Now
+}
+
+// sync asks for the time before anything depends on it.
+func (p *parts) sync(ctx context.Context) error {
+	if p.clock == nil {
+		return nil
+	}
+	if err := p.clock.Sync(ctx); err != nil {
+		return fmt.Errorf("the database's clock: %w", err)
+	}
+	return nil
+}
+
+// runClock keeps the clock right.
+func (p *parts) runClock(ctx context.Context) error {
+	if p.clock == nil {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return p.clock.Run(ctx) //nolint:wrapcheck // ends with its context
 }
 
 func (p *parts) fill(ctx context.Context) error {
@@ -133,7 +179,7 @@ func (p *parts) fill(ctx context.Context) error {
 	if p.tree, err = org.NewTree(units); err != nil {
 		return fmt.Errorf("units: %w", err)
 	}
-	if p.keys, err = auth.NewKeyring(ctx, p.loadKeys, time.Now); err != nil {
+	if p.keys, err = auth.NewKeyring(ctx, p.loadKeys, p.now); err != nil {
 		return fmt.Errorf("keys: %w", err)
 	}
 	c := p.cfg.People
@@ -141,7 +187,7 @@ func (p *parts) fill(ctx context.Context) error {
 		RequireTOTP: c.RequireTOTP && !p.cfg.Demo,
 		Cost:        people.Argon2{MemoryKiB: uint32(c.Argon2MiB) << 10, Passes: uint32(c.Argon2Time), Lanes: 1},
 		Absolute:    c.SessionMax, Idle: c.SessionIdle, WrongLogin: c.WrongMax, WrongAddr: c.AddressMax, Window: c.WrongWindow,
-	}, people.Deps{Store: p.store, Limiter: p.coord, Now: time.Now})
+	}, people.Deps{Store: p.store, Limiter: p.coord, Now: p.now})
 	return nil
 }
 
