@@ -14,7 +14,7 @@ CROSS := amd64 arm64 loong64
 LDFLAGS := -s -w -X heyi/cmd/heyi/app.Version=$(VERSION)
 UI_SOURCES := $(shell find $(UI)/src $(UI)/locales $(UI)/tiles $(UI)/public $(UI)/scripts -type f 2>/dev/null) $(wildcard $(UI)/*.html $(UI)/*.ts $(UI)/*.json)
 
-.PHONY: help run warm fonts cross test test-cross test-signed test-go test-race test-ui test-e2e test-console lint bench bench-store bench-console chaos chaos-handoff ui bench-call clean deps-run deps-test screens
+.PHONY: help run warm fonts cross test test-cross test-signed test-go test-race test-ui test-e2e test-console test-cluster lint bench bench-store bench-console chaos chaos-handoff ui bench-call clean deps-run deps-test screens
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -58,6 +58,9 @@ test-e2e: ui $(BUILD)/heyi $(BUILD)/fleetsim ## browsers against the real progra
 
 test-signed: ui $(BUILD)/heyi $(BUILD)/fleetsim ## a whole mediation in browsers: signed, on paper, refused; every screen looked at
 	cd $(UI) && node e2e/run.mjs signed looks
+
+test-cluster: ui $(BUILD)/heyi $(BUILD)/pg ## two nodes under TLS on one PostgreSQL: TV on one, desk on the other, the room's node killed
+	cd $(UI) && node e2e/run.mjs cluster
 
 test-console: ui $(BUILD)/heyi $(BUILD)/fleetsim ## the console with 100,000 devices in a browser, on a quiet machine (seeding takes a minute)
 	cd $(UI) && node e2e/run.mjs console

@@ -121,4 +121,4 @@ async function backInCall(page, cut) {
 }
 
 /** Problems that no killed server explains. */
-const worst = (page) => page.problems.filter((p) => !/ERR_CONNECTION_REFUSED|WebSocket connection|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_SOCKET|net::ERR|40[19]|50[023]/.test(p));
+const worst = (page) => page.problems.filter((p) => !/ERR_CONNECTION_REFUSED|WebSocket connection|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_SOCKET|net::ERR|40[19]|428|50[023]/.test(p)); // 428: the wish to sit down waits for the line to come back
