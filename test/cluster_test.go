@@ -266,7 +266,7 @@ func TestOneUseTokensAreSpentOnceByTwoNodes(t *testing.T) {
 	desk := chair.connect()
 	var k struct{ ID string }
 	tv.do(http.MethodPost, "/tickets", map[string]any{"key": key(), "kind": "mediate", "category": "land", "lang": "zh"}).into(t, &k)
-	granted(t, desk.ask(1, wire.SeatSet, wire.SeatSetBody{State: "ready"}), &struct{}{})
+	granted(t, desk.sits(1), &struct{}{})
 	o := chair.offer()
 	var view struct{ Session struct{ ID string } }
 	granted(t, desk.ask(2, wire.OfferAccept, wire.OfferAcceptBody{OfferID: o.ID, Ver: o.Ver}), &view)
@@ -351,7 +351,7 @@ func TestTicketRingsThroughTwoNodes(t *testing.T) {
 	screen := tv.connect()
 	lawyer := c.b.signIn("lvshi")
 	desk := lawyer.connect()
-	granted(t, desk.ask(1, wire.SeatSet, wire.SeatSetBody{State: "ready"}), &struct{}{})
+	granted(t, desk.sits(1), &struct{}{})
 	began := time.Now()
 	tv.waits()
 	var n wire.NudgeBody
@@ -378,7 +378,7 @@ func TestServiceGoesOnWithoutRedis(t *testing.T) {
 	screen := tv.connect()
 	lawyer := c.b.signIn("lvshi")
 	desk := lawyer.connect()
-	granted(t, desk.ask(1, wire.SeatSet, wire.SeatSetBody{State: "ready"}), &struct{}{})
+	granted(t, desk.sits(1), &struct{}{})
 
 	c.redis.Kill()
 	degraded := func(l *link, want bool) {
@@ -464,7 +464,7 @@ func TestSeatFollowsTheDeskThatIsLeft(t *testing.T) {
 	c := startCluster(t)
 	lawyer := c.a.signIn("lvshi")
 	here := lawyer.connect()
-	granted(t, here.ask(1, wire.SeatSet, wire.SeatSetBody{State: "ready"}), &struct{}{})
+	granted(t, here.sits(1), &struct{}{})
 	there := lawyer.at(c.b).connect()
 	seat := func(want string) {
 		t.Helper()
@@ -571,7 +571,7 @@ func TestOtherNodeGoesOn(t *testing.T) {
 	screen := tv.connect()
 	lawyer = lawyer.at(b) // the sign-in holds
 	desk := lawyer.connect()
-	granted(t, desk.ask(1, wire.SeatSet, wire.SeatSetBody{State: "ready"}), &struct{}{})
+	granted(t, desk.sits(1), &struct{}{})
 	o := lawyer.offer() // b's matcher found the ticket that was drawn at a
 	granted(t, desk.ask(2, wire.OfferAccept, wire.OfferAcceptBody{OfferID: o.ID, Ver: o.Ver}), &struct{}{})
 	screen.expect(wire.TicketRing, nil)

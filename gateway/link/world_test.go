@@ -270,6 +270,16 @@ func (b *backend) Gone(_ context.Context, batch []link.Gone) error {
 	return nil
 }
 
+// goneWithin returns a link that was reported gone, the zero Gone when none is for so long.
+func (b *backend) goneWithin(d time.Duration) link.Gone {
+	select {
+	case g := <-b.told:
+		return g
+	case <-time.After(d):
+		return link.Gone{}
+	}
+}
+
 func (b *backend) waitGone() link.Gone {
 	b.t.Helper()
 	select {
