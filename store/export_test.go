@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -61,6 +62,40 @@ func MigrateWith(ctx context.Context, c Config, fsys fs.FS) (err error) {
 		return err
 	}
 	return errors.Join(s.migrate(ctx, conn, fsys), conn.Close())
+}
+
+// Statements are the texts that SQLite's writer and readers have prepared.
+func (s *Store) Statements() []string {
+	var list []string
+	for _, on := range []handle{s.writer.on, s.reads} {
+		p, _ := on.(*statements)
+		p.mu.Lock()
+		for text := range p.known {
+			list = append(list, text)
+		}
+		p.mu.Unlock()
+	}
+	return list
+}
+
+// Plan is how SQLite would run a statement.
+func (s *Store) Plan(ctx context.Context, query string) (string, error) {
+	var plan strings.Builder
+	args := make([]any, strings.Count(query, "$"))
+	rs, err := s.db.QueryContext(ctx, "EXPLAIN QUERY PLAN "+query, args...)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = rs.Close() }()
+	for rs.Next() {
+		var a, b, c int
+		var step string
+		if err := rs.Scan(&a, &b, &c, &step); err != nil {
+			return "", err
+		}
+		plan.WriteString(step + "\n")
+	}
+	return plan.String(), rs.Err()
 }
 
 func EmbeddedMigrations() fs.FS { return embeddedMigrations() }

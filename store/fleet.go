@@ -23,7 +23,10 @@ func (s *Store) DeviceRows(ctx context.Context, sc devices.Scope, f devices.Filt
 	if err != nil {
 		return devices.Page{}, err
 	}
-	c := compile(sc, f)
+	c, err := s.compile(ctx, sc, f)
+	if err != nil {
+		return devices.Page{}, err
+	}
 	c.chip(f.Chip)
 	order := c.order(f, after)
 	query := `SELECT device_link.device_id FROM device_link WHERE ` + c.where.String() + order + ` LIMIT ` + c.arg(f.Limit+1)
@@ -62,7 +65,7 @@ func (s *Store) DevicesByID(ctx context.Context, sc devices.Scope, ids []ident.D
 	// CROSS JOIN and the empty text hold SQLite to the order of a reader: from the ids to their rows, never from the units
 	// to all of theirs.
 	err := s.read(ctx).all(`SELECT `+rowColumns+` FROM `+list+` AS v CROSS JOIN device_link CROSS JOIN device
-		WHERE device_link.device_id = v.column1 AND device.id = v.column1
+		WHERE device_link.device_id = v.column1 || '' AND device.id = v.column1 || ''
 			AND EXISTS (SELECT 1 FROM org_closure WHERE org_closure.ancestor = $1 AND org_closure.node = device.unit_id || '')`,
 		append([]any{sc.Unit}, args...), func(r rows) error {
 			row, err := scanRow(r)
@@ -83,14 +86,17 @@ func (s *Store) DevicesByID(ctx context.Context, sc devices.Scope, ids []ident.D
 
 // Tally implements devices.ListStore. What the counters count is not counted again.
 func (s *Store) Tally(ctx context.Context, sc devices.Scope, f devices.Filter) (devices.Tally, error) {
-	c := compile(sc, f)
+	c, err := s.compile(ctx, sc, f)
+	if err != nil {
+		return nil, err
+	}
 	query := `SELECT chip, COUNT(*) FROM device_link WHERE ` + c.where.String() + ` GROUP BY chip`
 	if f.Tier == "" && f.Model == "" && f.Q == "" {
 		query = strings.Replace(query, `COUNT(*) FROM device_link`, `SUM(n) FROM fleet_count`, 1)
 		query = strings.ReplaceAll(query, `device_link.`, `fleet_count.`)
 	}
 	tally := devices.Tally{}
-	err := s.read(ctx).all(query, c.args, func(r rows) error {
+	err = s.read(ctx).all(query, c.args, func(r rows) error {
 		var (
 			chip devices.Chip
 			n    int
@@ -175,7 +181,7 @@ func (c *condition) and(parts ...string) {
 }
 
 // compile writes everything of a filter but its chip. The scope comes first and is never left out.
-func compile(sc devices.Scope, f devices.Filter) *condition {
+func (s *Store) compile(ctx context.Context, sc devices.Scope, f devices.Filter) (*condition, error) {
 	c := &condition{}
 	c.where.WriteString(`device_link.unit_id IN (SELECT org_closure.node FROM org_closure WHERE org_closure.ancestor = ` + c.arg(sc.Unit) + `)`)
 	if f.Unit != "" && f.Unit != sc.Unit {
@@ -188,14 +194,29 @@ func compile(sc devices.Scope, f devices.Filter) *condition {
 			c.and(`device_link.`, eq.column, ` = `, c.arg(eq.value))
 		}
 	}
-	if f.Q != "" {
-		// A range instead of LIKE: both engines compare by code points (openPostgres refuses anything else). The empty
-		// text keeps the planner from two index scans and a sort when one pass in the order of the list does.
-		from, to := devices.Key(f.Q), devices.Key(f.Q)+"\U0010FFFF"
-		a, b := c.arg(from), c.arg(to)
-		c.and(`(device_link.name_key || '' >= `, a, ` AND device_link.name_key || '' < `, b, ` OR device_link.serial_key || '' >= `, a, ` AND device_link.serial_key || '' < `, b, `)`)
+	if f.Q == "" {
+		return c, nil
 	}
-	return c
+	// Ranges instead of LIKE: both engines compare by code points (openPostgres refuses anything else). What begins with
+	// the text in one column only is found by that column's index.
+	from, to := devices.Key(f.Q), devices.Key(f.Q)+"\U0010FFFF"
+	var named, numbered bool
+	err := s.read(ctx).one(`SELECT EXISTS (SELECT 1 FROM device_link WHERE name_key >= $1 AND name_key < $2),
+		EXISTS (SELECT 1 FROM device_link WHERE serial_key >= $1 AND serial_key < $2)`, []any{from, to}, &named, &numbered)
+	if err != nil {
+		return nil, err
+	}
+	x, y := c.arg(from), c.arg(to)
+	switch {
+	case named && numbered:
+		// The empty text keeps the planner from two index scans and a sort when one pass in the order of the list does.
+		c.and(`(device_link.name_key || '' >= `, x, ` AND device_link.name_key || '' < `, y, ` OR device_link.serial_key || '' >= `, x, ` AND device_link.serial_key || '' < `, y, `)`)
+	case numbered:
+		c.and(`device_link.serial_key >= `, x, ` AND device_link.serial_key < `, y)
+	default:
+		c.and(`device_link.name_key >= `, x, ` AND device_link.name_key < `, y)
+	}
+	return c, nil
 }
 
 func (c *condition) chip(chip devices.Chip) {

@@ -124,6 +124,13 @@ func BenchmarkFleet(b *testing.B) {
 					return err
 				})
 			})
+			b.Run("window_days", func(b *testing.B) {
+				history := devices.NewHistory(s, time.Now)
+				timed(b, func(ctx context.Context, _ int) error {
+					_, err := history.Days(ctx, sc, first.Rows)
+					return err
+				})
+			})
 			b.Run("roll_up", func(b *testing.B) {
 				timed(b, func(ctx context.Context, _ int) error {
 					_, err := s.CountUnits(ctx, sc)

@@ -272,3 +272,68 @@ func TestPresenceAudit(t *testing.T) {
 		}
 	})
 }
+
+// Whatever is asked or written for a batch of ids costs by the batch: SQLite goes from the ids to their rows and reads
+// no table from end to end, at every size of batch. Its planner changed its mind at 256.
+func TestBatchesFollowTheirIDs(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, storetest.OpenSQLite(t), storetest.NewClock(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)))
+	s, ctx := f.store, t.Context()
+	n := f.node(t, "n1")
+	for _, size := range []int{1, 100, 200} {
+		ids := make([]ident.DeviceID, size)
+		var ups []devices.LinkUp
+		var fallen []devices.Fallen
+		var seen []devices.Sighting
+		for i := range ids {
+			ids[i] = ident.New[ident.DeviceID]()
+			ups = append(ups, devices.LinkUp{Device: ids[i], Resume: &devices.Resume{}, At: 1})
+			fallen = append(fallen, devices.Fallen{LinkDown: devices.LinkDown{Device: ids[i], Epoch: 1, Cause: "network", At: 1}, Until: 2})
+			seen = append(seen, devices.Sighting{Device: ids[i], Epoch: 1, At: 1})
+		}
+		_, err := s.ConnectLinks(ctx, n.id, ups)
+		must(t, err)
+		_, err = s.DropLinks(ctx, n.id, fallen)
+		must(t, err)
+		_, err = s.SeeLinks(ctx, n.id, seen)
+		must(t, err)
+		_, err = s.DevicesByID(ctx, f.city, ids)
+		must(t, err)
+		_, err = s.DeviceLinks(ctx, f.city, ids, 0, 10)
+		must(t, err)
+		_, err = s.LinkedHere(ctx, n.id, seen)
+		must(t, err)
+	}
+	// those that write only what is there: a node with 200 links that is lost, comes back and goes
+	list := f.boxes(t, 200)
+	f.sweep(t, n, 0)
+	var ups []devices.LinkUp
+	for _, b := range list {
+		up := b.up(f)
+		up.Resume = &devices.Resume{UpStream: "j", DownStream: "x"}
+		ups = append(ups, up)
+	}
+	_, err := n.Connect(ctx, ups)
+	must(t, err)
+	must(t, f.node(t, "n1").Restart(ctx))
+	f.steps(t, n, 3*time.Minute)
+	looked := 0
+	for _, text := range s.Statements() {
+		if !strings.Contains(text, "(VALUES (CAST") && !strings.Contains(text, "(VALUES\n") {
+			continue
+		}
+		plan, err := s.Plan(ctx, text)
+		must(t, err)
+		for _, table := range []string{"device_link", "device_stream", "device_session", "device ", "device_inventory", "device_event"} {
+			if strings.Contains(plan, "SCAN "+table) || strings.Contains(plan, "AUTOMATIC") {
+				short := text[:min(len(text), 300)]
+				t.Errorf("a batch reads a whole table:\n%s\n%s", short, plan)
+				break
+			}
+		}
+		looked++
+	}
+	if looked < 12 {
+		t.Errorf("only %d statements were looked at", looked)
+	}
+}

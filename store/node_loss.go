@@ -132,14 +132,16 @@ func (s *Store) DeviceLinks(ctx context.Context, sc devices.Scope, ids []ident.D
 	if len(ids) == 0 {
 		return nil, nil
 	}
+	// From the ids to their rows, as in DevicesByID.
 	list, args := values("t", 4, len(ids), func(i int) []any { return []any{ids[i]} })
 	var spans []devices.LinkSpan
 	err := s.read(ctx).all(`SELECT device_session.device_id, device_session.epoch, device_session.node, device_session.from_at, device_session.to_at,
 			device_session.cause, device_session.bytes
-		FROM `+list+` AS v JOIN device_link ON device_link.device_id = v.column1 JOIN device_session ON device_session.device_id = v.column1
-		WHERE device_session.to_at >= $2 AND NOT (device_session.epoch = device_link.epoch AND device_link.state = 'connected')
-			AND device_link.unit_id IN (SELECT node FROM org_closure WHERE ancestor = $1)
-		ORDER BY device_session.device_id, device_session.epoch DESC LIMIT $3`, append([]any{sc.Unit, since, limit}, args...), func(r rows) error {
+		FROM `+list+` AS v CROSS JOIN device_link CROSS JOIN device_session
+		WHERE device_link.device_id = v.column1 || '' AND device_session.device_id = v.column1 || ''
+			AND device_session.to_at >= $2 AND NOT (device_session.epoch = device_link.epoch AND device_link.state = 'connected')
+			AND EXISTS (SELECT 1 FROM org_closure WHERE org_closure.ancestor = $1 AND org_closure.node = device_link.unit_id || '')
+		ORDER BY v.column1, device_session.epoch DESC LIMIT $3`, append([]any{sc.Unit, since, limit}, args...), func(r rows) error {
 		var l devices.LinkSpan
 		err := r.Scan(&l.Device, &l.Epoch, &l.Node, &l.From, &l.To, &l.Cause, &l.Bytes)
 		spans = append(spans, l)
@@ -200,8 +202,8 @@ func (s *Store) LinksOf(ctx context.Context, n devices.NodeID, after ident.Devic
 func (s *Store) LinkedHere(ctx context.Context, n devices.NodeID, batch []devices.Sighting) ([]ident.DeviceID, error) {
 	list, args := values("ti", 3, len(batch), func(i int) []any { return []any{batch[i].Device, batch[i].Epoch} })
 	var ids []ident.DeviceID
-	err := s.read(ctx).all(`SELECT device_link.device_id FROM `+list+` AS v JOIN device_link ON device_link.device_id = v.column1
-		WHERE device_link.epoch = v.column2 AND device_link.node = $1 AND device_link.inc = $2 AND device_link.state = 'connected'`,
+	err := s.read(ctx).all(`SELECT device_link.device_id FROM `+list+` AS v JOIN device_link ON device_link.device_id = v.column1 || ''
+		WHERE device_link.epoch = v.column2 + 0 AND device_link.node = $1 AND device_link.inc = $2 AND device_link.state = 'connected'`,
 		append([]any{n.Name, n.Inc}, args...), func(r rows) error {
 			var id ident.DeviceID
 			err := r.Scan(&id)
@@ -227,7 +229,7 @@ func (t *tx) fade(o devices.SweepOrder) (int, error) {
 		vals, args := values("ti", 2, len(list), func(i int) []any { return []any{list[i].device, list[i].epoch} })
 		ended, err := t.ended(slotOf(o.Node.Name), `UPDATE device_link SET prev_chip = device_link.chip, chip = 'lost'
 			FROM `+vals+` AS v
-			WHERE device_link.device_id = v.column1 AND device_link.epoch = v.column2 AND device_link.chip = 'offline' AND device_link.since_at < $1
+			WHERE device_link.device_id = v.column1 || '' AND device_link.epoch = v.column2 + 0 AND device_link.chip = 'offline' AND device_link.since_at < $1
 			`+returnEnded, append([]any{before}, args...))
 		if err != nil {
 			return faded, err

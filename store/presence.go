@@ -23,6 +23,10 @@ var _ devices.PresenceStore = (*Store)(nil)
 // values writes "(VALUES ($n, CAST($n+1 AS BIGINT), ..), ..)" for rows of a fixed shape; kinds has one letter a column,
 // t for text and i for integers. The number of rows is rounded up to a power of two with rows of empty text and zeros,
 // which match no id, so that few statement texts serve all sizes.
+//
+// A statement joins such a list by v.column1 || '' and compares v.column2 + 0 (or || ''): SQLite then has no column of the list to
+// build an index on, and goes from the list to its rows. From 256 rows on it would read the whole table instead
+// (TestBatchesFollowTheirIDs).
 func values(kinds string, first int, count int, row func(i int) []any) (sql string, args []any) {
 	size := 1
 	for size < count {
@@ -73,7 +77,7 @@ func (s *Store) ConnectLinks(ctx context.Context, n devices.NodeID, batch []devi
 			prev_chip = device_link.chip, chip = 'online', prev_at = device_link.linked_at, linked_at = v.column7,
 			state = 'connected', suspect_until_at = 0, seen_at = v.column7, boot_id = v.column3, app_ver = v.column4, engine = v.column5, tier = v.column6
 		FROM ` + list + ` AS v
-		WHERE device_link.device_id = v.column1 AND device_link.key_sha256 = v.column2 AND device_link.admit
+		WHERE device_link.device_id = v.column1 || '' AND device_link.key_sha256 = v.column2 || '' AND device_link.admit
 		RETURNING device_link.device_id, device_link.epoch, device_link.unit_id, device_link.kind, device_link.class,
 			device_link.prev_node, device_link.prev_chip, device_link.prev_at, device_link.linked_at,
 			device_link.down_tail, device_link.down_acked, device_link.down_sent`
@@ -165,7 +169,7 @@ func (s *Store) DropLinks(ctx context.Context, n devices.NodeID, batch []devices
 	args = append([]any{n.Name, n.Inc}, args...)
 	query := `UPDATE device_link SET state = 'suspect', prev_chip = device_link.chip, chip = 'suspect', cause = v.column3, since_at = v.column4, suspect_until_at = v.column5
 		FROM ` + list + ` AS v
-		WHERE device_link.device_id = v.column1 AND device_link.epoch = v.column2 AND device_link.node = $1 AND device_link.inc = $2
+		WHERE device_link.device_id = v.column1 || '' AND device_link.epoch = v.column2 + 0 AND device_link.node = $1 AND device_link.inc = $2
 			AND (device_link.state = 'connected' OR device_link.state = 'suspect' AND device_link.cause = 'node_lost')
 		` + returnEnded
 	bytes := make(map[ident.DeviceID]int64, len(batch))
@@ -198,7 +202,7 @@ func (s *Store) SeeLinks(ctx context.Context, n devices.NodeID, batch []devices.
 			since_at = CASE WHEN device_link.state = 'suspect' AND device_link.cause = 'node_lost' THEN device_link.linked_at ELSE device_link.since_at END,
 			cause = CASE WHEN device_link.state = 'suspect' AND device_link.cause = 'node_lost' THEN '' ELSE device_link.cause END
 		FROM ` + list + ` AS v
-		WHERE device_link.device_id = v.column1 AND device_link.epoch = v.column2 AND device_link.node = $1 AND device_link.inc = $2
+		WHERE device_link.device_id = v.column1 || '' AND device_link.epoch = v.column2 + 0 AND device_link.node = $1 AND device_link.inc = $2
 		RETURNING device_link.device_id, device_link.unit_id, device_link.kind, device_link.class, device_link.prev_chip, device_link.chip`
 	err = s.write(ctx, func(t *tx) error {
 		mine, moved := make(map[ident.DeviceID]bool, len(batch)), tally{}
@@ -308,7 +312,7 @@ func (t *tx) lose(by string, list []fenced, now, until int64) ([]fenced, error) 
 	vals, args := values("ti", 3, len(list), func(i int) []any { return []any{list[i].device, list[i].epoch} })
 	ended, err := t.ended(slotOf(by), `UPDATE device_link SET state = 'suspect', prev_chip = device_link.chip, chip = 'suspect', cause = 'node_lost', since_at = $1, suspect_until_at = $2
 		FROM `+vals+` AS v
-		WHERE device_link.device_id = v.column1 AND device_link.epoch = v.column2 AND device_link.state = 'connected'
+		WHERE device_link.device_id = v.column1 || '' AND device_link.epoch = v.column2 + 0 AND device_link.state = 'connected'
 		`+returnEnded, append([]any{now, until}, args...))
 	if err != nil {
 		return nil, err
@@ -436,7 +440,7 @@ func (t *tx) endGraces(o devices.SweepOrder) ([]ident.DeviceID, error) {
 	vals, args := values("ti", 2, len(list), func(i int) []any { return []any{list[i].device, list[i].epoch} })
 	ended, err := t.ended(slotOf(o.Node.Name), `UPDATE device_link SET state = 'offline', prev_chip = device_link.chip, chip = 'offline', suspect_until_at = 0
 		FROM `+vals+` AS v
-		WHERE device_link.device_id = v.column1 AND device_link.epoch = v.column2 AND device_link.state = 'suspect' AND device_link.suspect_until_at <= $1
+		WHERE device_link.device_id = v.column1 || '' AND device_link.epoch = v.column2 + 0 AND device_link.state = 'suspect' AND device_link.suspect_until_at <= $1
 		`+returnEnded, append([]any{now}, args...))
 	if err != nil {
 		return nil, err

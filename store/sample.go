@@ -184,7 +184,7 @@ func (g *sampler) condition(d *sampled, cut bool) {
 	if d.state == devices.Connected {
 		end -= r.Int64N(time.Hour.Microseconds())
 	}
-	for epoch := int64(3); epoch >= 1; epoch-- {
+	for epoch := int64(3); epoch >= 1 && at-end < (24*time.Hour).Microseconds(); epoch-- {
 		from := end - r.Int64N((14 * time.Hour).Microseconds())
 		cause := pick(r, sampleCauses)
 		if epoch == 3 && d.cause != "" {

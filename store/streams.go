@@ -52,8 +52,8 @@ func (t *tx) resume(batch []devices.LinkUp, in map[ident.DeviceID]devices.Admiss
 	vals, args := values("t", 1, len(asked), func(i int) []any { return []any{asked[i].Device} })
 	err := t.all(`SELECT device_stream.device_id, device_stream.down_stream, device_stream.up_stream,
 			device_stream.up_acked, COALESCE(device_inventory.hash, '')
-		FROM `+vals+` AS v JOIN device_stream ON device_stream.device_id = v.column1
-			LEFT JOIN device_inventory ON device_inventory.device_id = v.column1`, args, func(r rows) error {
+		FROM `+vals+` AS v JOIN device_stream ON device_stream.device_id = v.column1 || ''
+			LEFT JOIN device_inventory ON device_inventory.device_id = v.column1 || ''`, args, func(r rows) error {
 		var (
 			id ident.DeviceID
 			p  devices.StreamsAt
@@ -183,8 +183,8 @@ func (t *tx) upPositions(o devices.UpOrder) (map[linkOf]*upPos, error) {
 	vals, args := values("ti", 3, len(links), func(i int) []any { return []any{links[i].device, links[i].epoch} })
 	args = append([]any{o.Node.Name, o.Node.Inc}, args...)
 	err := t.all(`SELECT device_link.device_id, device_link.epoch, device_stream.up_stream, device_stream.up_acked
-		FROM `+vals+` AS v JOIN device_link ON device_link.device_id = v.column1 JOIN device_stream ON device_stream.device_id = v.column1
-		WHERE device_link.epoch = v.column2 AND device_link.node = $1 AND device_link.inc = $2 AND device_link.admit
+		FROM `+vals+` AS v JOIN device_link ON device_link.device_id = v.column1 || '' JOIN device_stream ON device_stream.device_id = v.column1 || ''
+		WHERE device_link.epoch = v.column2 + 0 AND device_link.node = $1 AND device_link.inc = $2 AND device_link.admit
 		ORDER BY device_link.device_id`+t.dialect.forShareOf("device_link"), args, func(r rows) error {
 		var (
 			l linkOf
@@ -232,7 +232,7 @@ func (t *tx) ackUp(at map[linkOf]*upPos) error {
 		p := at[moved[i]]
 		return []any{moved[i].device, p.stream, p.acked}
 	})
-	_, err := t.exec(`UPDATE device_stream SET up_stream = v.column2, up_acked = v.column3 FROM `+vals+` AS v WHERE device_stream.device_id = v.column1`, args...)
+	_, err := t.exec(`UPDATE device_stream SET up_stream = v.column2, up_acked = v.column3 FROM `+vals+` AS v WHERE device_stream.device_id = v.column1 || ''`, args...)
 	return err
 }
 
@@ -270,7 +270,7 @@ func (t *tx) addReports(list []reported, kept int) error {
 	ids := slices.Sorted(maps.Keys(count))
 	vals, args := values("ti", 1, len(ids), func(i int) []any { return []any{ids[i], count[ids[i]]} })
 	newest := make(map[ident.DeviceID]int64, len(ids))
-	err := t.all(`UPDATE device_stream SET reports = reports + v.column2 FROM `+vals+` AS v WHERE device_stream.device_id = v.column1
+	err := t.all(`UPDATE device_stream SET reports = reports + v.column2 FROM `+vals+` AS v WHERE device_stream.device_id = v.column1 || ''
 		RETURNING device_stream.device_id, device_stream.reports`, args, func(r rows) error {
 		var (
 			id ident.DeviceID
@@ -312,7 +312,7 @@ func (t *tx) forgetReports(newest map[ident.DeviceID]int64, kept int) error {
 	}
 	vals, args := values("ti", 1, len(full), func(i int) []any { return []any{full[i], newest[full[i]] - int64(kept)} })
 	_, err := t.exec(`DELETE FROM device_event WHERE (device_id, id) IN (SELECT e.device_id, e.id
-		FROM `+vals+` AS v JOIN device_event AS e ON e.device_id = v.column1 AND e.id <= v.column2)`, args...)
+		FROM `+vals+` AS v JOIN device_event AS e ON e.device_id = v.column1 || '' AND e.id <= v.column2)`, args...)
 	return err
 }
 

@@ -1,8 +1,9 @@
 // The console with 100,000 made-up devices on the embedded database: any filter answers in 300 ms, fast scrolling shows no
 // blank row for longer than 100 ms, news moves no row, the address restores everything, the keyboard suffices. Run it on
-// a quiet machine; its figures go into build/e2e.json. E2E_DEVICES= asks for another size.
+// a quiet machine; its figures go into build/e2e.json. E2E_DEVICES= asks
+// for another size, E2E_DATA= names a data folder that is seeded already.
 import { spawn } from 'node:child_process';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { broken, browser, build, check, Server, until } from './lib.mjs';
 import { accessible, quiet } from './axe.mjs';
@@ -36,9 +37,13 @@ export async function run(note) {
   const server = new Server();
   const b = await browser({ camera: false });
   try {
-    await server.start(); // makes the key, the tree and the accounts
-    await server.stop();
-    await fleetsim(['seed', '-data', server.data, '-size', String(SIZE)]);
+    if (process.env.E2E_DATA) {
+      cpSync(process.env.E2E_DATA, server.data, { recursive: true }); // of an earlier seeding
+    } else {
+      await server.start(); // makes the key, the tree and the accounts
+      await server.stop();
+      await fleetsim(['seed', '-data', server.data, '-size', String(SIZE)]);
+    }
     note(`${SIZE} devices are in the database`);
     await server.start();
     const page = await signIn(b, server, '/console?view=devices', 'operator', DESK, { camera: false });
