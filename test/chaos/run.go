@@ -523,6 +523,7 @@ func (r *run) sum() error {
 	r.fig.spread("goroutines_over_base", "1")
 	r.fig.spread("heap_over_base", "MB")
 	r.fig.spread("drain", "s", 50)
+	r.fig.spread("presence_differs", "devices", 50, 95)
 	r.fig.put("faults_injected", float64(len(r.faults)), "faults")
 	r.fig.put("violations", float64(len(r.wrong)), "violations")
 	r.fig.put("node_restarts_by_itself", float64(r.restarts.Load()), "1")

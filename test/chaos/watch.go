@@ -23,15 +23,15 @@ const fleetLost = 11 * time.Second
 
 func (b *books) presence(ctx context.Context) (map[string]shown, error) {
 	list := map[string]shown{}
-	err := b.each(ctx, `SELECT device_id, state, device_link.node, cause, device_link.epoch, coalesce(lease.expires_at, 0) FROM device_link
-		LEFT JOIN lease ON lease.name = 'node/' || device_link.node`, nil, func(scan func(...any) error) error {
+	// by the clock of the same query: we may be slow ourselves
+	err := b.each(ctx, `SELECT device_id, state, device_link.node, cause, device_link.epoch,
+			coalesce(lease.expires_at, 0) < extract(epoch FROM clock_timestamp()) * 1000000 - $1
+		FROM device_link LEFT JOIN lease ON lease.name = 'node/' || device_link.node`, []any{fleetLost.Microseconds()}, func(scan func(...any) error) error {
 		var (
-			id   string
-			s    shown
-			till int64
+			id string
+			s  shown
 		)
-		err := scan(&id, &s.state, &s.node, &s.cause, &s.epoch, &till)
-		s.nodeLost = time.Since(time.UnixMicro(till)) > fleetLost
+		err := scan(&id, &s.state, &s.node, &s.cause, &s.epoch, &s.nodeLost)
 		list[id] = s
 		return err
 	})
@@ -52,10 +52,16 @@ func (s shown) agrees(t truth) string {
 	return ""
 }
 
-// monitor compares shown presence with the truth every few seconds until ctx ends: a difference that is older than three
-// minutes is a violation.
+// differs is a device that is shown otherwise than it is.
+type differs struct {
+	truth truth
+	since time.Time // of the first look that found it
+}
+
+// monitor compares shown presence with the truth every few seconds until ctx ends: a difference that lasts longer than
+// three minutes is a violation. A look that finds one which is gone at the next is counted.
 func (r *run) monitor(ctx context.Context) {
-	told := map[string]bool{}
+	wrong, told, looks := map[string]differs{}, map[string]bool{}, 0
 	for wait(ctx, 5*time.Second) {
 		b, err := r.books(ctx)
 		if err != nil {
@@ -66,20 +72,30 @@ func (r *run) monitor(ctx context.Context) {
 		if err != nil {
 			continue
 		}
+		looks++
 		for _, x := range r.boxes {
 			t := x.truth()
-			if time.Since(t.since) < presenceWithin || t.since.IsZero() || told[x.dev.Serial] {
+			diff := list[x.dev.ID].agrees(t)
+			if diff == "" || t.since.IsZero() {
+				delete(wrong, x.dev.Serial)
 				continue
 			}
-			if diff := list[x.dev.ID].agrees(t); diff != "" {
+			d, known := wrong[x.dev.Serial]
+			if !known || d.truth != t {
+				d = differs{t, time.Now()}
+				wrong[x.dev.Serial] = d
+			}
+			if time.Since(d.since) >= presenceWithin && !told[x.dev.Serial] {
 				told[x.dev.Serial] = true
-				r.violate("presence", "%s since %s: %s", x.dev.Serial, r.at(t.since), diff)
+				r.violate("presence", "%s is so since %s, shown otherwise since %s: %s", x.dev.Serial, r.at(t.since), r.at(d.since), diff)
 			}
 		}
+		r.fig.add("presence_differs", float64(len(wrong)))
 	}
+	r.fig.put("presence_looks", float64(looks), "looks")
 }
 
-// settled reports how many devices are shown otherwise than they are.
+// unsettled lists which devices are shown otherwise than they are.
 func (r *run) unsettled(ctx context.Context, b *books) (list []string, err error) {
 	all, err := b.presence(ctx)
 	for _, x := range r.boxes {
