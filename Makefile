@@ -42,8 +42,8 @@ test-ui: ui ## screens: types, forbidden words, budgets, unit tests
 test-e2e: ui $(BUILD)/heyi $(BUILD)/fleetsim ## browsers against the real program: calls, kills, screens
 	cd $(UI) && node e2e/run.mjs
 
-test-signed: ui $(BUILD)/heyi $(BUILD)/fleetsim ## a whole mediation in browsers: signed, on paper, refused; every screen looked at
-	cd $(UI) && node e2e/run.mjs signed looks
+test-signed: ui $(BUILD)/heyi $(BUILD)/fleetsim ## a whole mediation in browsers: signed, on paper, refused, failed, also by the desk alone; every screen looked at
+	cd $(UI) && node e2e/run.mjs signed bydesk looks
 
 lint: $(BUILD)/tools/golangci-lint ## static checks, zero findings
 	$(GO) vet ./...
