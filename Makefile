@@ -56,8 +56,8 @@ test-ui: ui ## screens: types, forbidden words, budgets, unit tests
 test-e2e: ui $(BUILD)/heyi $(BUILD)/fleetsim ## browsers against the real program: calls, kills, screens
 	cd $(UI) && node e2e/run.mjs
 
-test-signed: ui $(BUILD)/heyi $(BUILD)/fleetsim ## a whole mediation in browsers: signed, on paper, refused; every screen looked at
-	cd $(UI) && node e2e/run.mjs signed looks
+test-signed: ui $(BUILD)/heyi $(BUILD)/fleetsim ## a whole mediation in browsers: signed, on paper, refused, failed, also by the desk alone; every screen looked at
+	cd $(UI) && node e2e/run.mjs signed bydesk looks
 
 test-cluster: ui $(BUILD)/heyi $(BUILD)/pg ## two nodes under TLS on one PostgreSQL: TV on one, desk on the other, the room's node killed
 	cd $(UI) && node e2e/run.mjs cluster

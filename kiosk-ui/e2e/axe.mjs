@@ -52,3 +52,33 @@ export function quiet(page, what) {
   const bad = page.problems.filter((p) => !/\/staff\/me|\/captures\/mine|\/links\/mine/.test(p));
   check(bad.length === 0, `${what} has no trouble in the browser: ${bad.join('; ')}`);
 }
+
+/** Fails with what cannot be used as it stands on the screen: words that a box cuts off, controls that lie under others,
+ *  a page that has to be pushed sideways. */
+export async function uncovered(page, what) {
+  const bad = await page.evaluate(() => {
+    const out = [];
+    const name = (el) => (el.innerText || el.getAttribute('aria-label') || el.placeholder || el.tagName).replace(/\s+/g, ' ').slice(0, 16);
+    if (document.documentElement.scrollWidth > innerWidth + 1) out.push(`wider than the window by ${document.documentElement.scrollWidth - innerWidth}`);
+    const modal = [...document.querySelectorAll('.ant-modal, .ant-popconfirm')].find((m) => m.offsetParent !== null || m.getClientRects().length > 0);
+    for (const el of document.querySelectorAll('button, input, textarea, .tag, a')) {
+      if (modal && !modal.contains(el)) continue;
+      const r = el.getBoundingClientRect();
+      const css = getComputedStyle(el);
+      if (r.width < 2 || r.height < 2 || css.opacity === '0' || css.visibility === 'hidden') continue;
+      if (el.matches('button, .tag') && el.scrollWidth > el.clientWidth + 1 && css.textOverflow !== 'ellipsis') out.push(`cut off: "${name(el)}"`);
+      const x = r.left + r.width / 2, y = r.top + r.height / 2;
+      let seen = x >= 0 && y >= 0 && x < innerWidth && y < innerHeight;
+      for (let p = el.parentElement; p && seen; p = p.parentElement) { // scrolled out of its box
+        if (getComputedStyle(p).overflowY === 'visible') continue;
+        const c = p.getBoundingClientRect();
+        seen = y > c.top + 4 && y < c.bottom - 4 && x > c.left && x < c.right;
+      }
+      if (!seen) continue;
+      const top = document.elementFromPoint(x, y);
+      if (top && top !== el && !el.contains(top) && !top.contains(el) && !top.closest('label, .ant-select, .ant-input-affix-wrapper')) out.push(`"${name(el)}" lies under "${name(top)}"`);
+    }
+    return out;
+  });
+  check(bad.length === 0, `${what}: ${bad.join('; ')}`);
+}

@@ -75,6 +75,8 @@ export async function choose(tv, id) {
   await press(tv, 'Enter');
 }
 
+const ASKED = 6 * PATIENCE; // a notice in parts, consents one by one, each a press and an answer
+
 /** Says yes to whatever the TV asks until `done`; seen(title) once for each question. */
 export async function yesOnTv(tv, done, seen = async () => {}) {
   const known = new Set();
@@ -87,7 +89,7 @@ export async function yesOnTv(tv, done, seen = async () => {}) {
     await choose(tv, asks);
     await tv.waitForTimeout(500);
     return false;
-  }, 90_000, 200);
+  }, ASKED, 200);
 }
 
 /** The same on a phone. */
@@ -100,7 +102,7 @@ export async function yesOnPhone(phone, done, seen = async () => {}) {
     if (!known.has(title)) { known.add(title); await seen(title); }
     await phone.locator('.ask-step .yes, .ask-step .big').first().click({ timeout: 2000 }).catch(() => undefined); // it may change under the finger
     return false;
-  }, 90_000, 200);
+  }, ASKED, 200);
 }
 
 /** The invited side comes: the link of its text, one button. */

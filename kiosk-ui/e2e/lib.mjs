@@ -137,6 +137,9 @@ export async function open(b, server, path, { width, height, camera = true, scal
   return page;
 }
 
+/** Watches a page that another one opened, as those of open are. */
+export function watched(page) { watch(page); return page; }
+
 function watch(page) {
   page.problems = [];
   page.on('pageerror', (e) => page.problems.push(`exception: ${e.message}`));

@@ -3,7 +3,7 @@ import { writeFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from './lib.mjs';
 
-// 'signed' and 'looks' walk a whole mediation: `make test-signed`
+// 'signed', 'bydesk' and 'looks' walk a whole mediation: `make test-signed`
 const all = ['walk', 'pages', 'papers', 'kiosk', 'faults', 'outages', 'badline', 'journal', 'commands'];
 const want = process.argv.slice(2);
 const figures = {};

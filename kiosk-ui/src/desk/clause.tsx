@@ -56,7 +56,7 @@ export function LintLine({ l, parties, onTake }: { l: Lint; parties: Party[]; on
   return (
     <span className="lint" role="status">
       <Icon name="warn" size={15} />
-      <span>{l.message}{l.proposal !== '' && <button type="button" className="link" onClick={() => onTake(l)}>{to === '' ? t('cl.take.mark') : t('cl.take', { to })}</button>}</span>
+      <span>{l.message}{l.proposal !== '' && <button type="button" className="link" onClick={() => onTake(l)}>{l.field === 'tags_confirmed' ? t('cl.tags.none') : to === '' ? t('cl.take.mark') : t('cl.take', { to })}</button>}</span>
     </span>
   );
 }

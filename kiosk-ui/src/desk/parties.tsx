@@ -33,13 +33,13 @@ export function Parties(x: Parts) {
   );
 }
 
-/** An invitation comes into sight when it is made and when its link works; never away from a field that is written in. */
+/** An invitation comes into sight when it is made and when its link works; never away from an identity form that is being filled in. */
 function useNewcomer(parties: Party[]): void {
   const last = parties.at(-1);
   const invited = last?.link === null || last === undefined || last.here ? '' : `${last.id} ${last.link.state}`;
   const before = useRef(invited);
   useEffect(() => {
-    const typing = document.activeElement?.matches('input[type=text], textarea') ?? false;
+    const typing = document.activeElement?.closest('.check') != null;
     if (invited !== before.current && invited !== '' && !typing) document.getElementById(`goal-${last?.id}`)?.scrollIntoView({ block: 'nearest' });
     before.current = invited;
   }, [invited, last?.id]);
