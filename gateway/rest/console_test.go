@@ -39,7 +39,10 @@ func TestExportIsTheList(t *testing.T) {
 		"everything by name": "", "a filter backwards by serial": "kind=stb&class=home&sort=serial&desc=1", "a place": "unit=" + string(h.unit("150426000000")) + "&chip=online", "nothing": "q=none",
 	} {
 		var ids []string
-		total, cursor := 0, ""
+		var (
+			total  int
+			cursor string
+		)
 		for {
 			var page devicePage
 			op.want(200, "", "GET", "/devices?"+query+"&limit=200&cursor="+cursor, nil, &page)
