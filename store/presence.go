@@ -24,8 +24,8 @@ var _ devices.PresenceStore = (*Store)(nil)
 // t for text and i for integers. The number of rows is rounded up to a power of two with rows of empty text and zeros,
 // which match no id, so that few statement texts serve all sizes.
 //
-// A statement joins such a list by v.column1 || an empty text and compares v.column2 + 0 (or || an empty text): SQLite then has no column of the list to
-// build an index on, and goes from the list to its rows. From 256 rows on it would read the whole table instead
+// A statement compares the columns of such a list only with an empty text or a zero added: SQLite then has no column of
+// the list to build an index on, and goes from the list to its rows. From 256 rows on it would read the whole table instead
 // (TestBatchesFollowTheirIDs).
 func values(kinds string, first int, count int, row func(i int) []any) (sql string, args []any) {
 	size := 1

@@ -7,7 +7,7 @@ import type { DeviceRow, Overview } from '../core/types';
 import type { Staff } from '../staff/gate';
 import { count, lasted, pastTime, placeLine, rate, stopwatch } from '../staff/format';
 import { Icon } from '../staff/icons';
-import { Chip, Simulated, Use } from './chips';
+import { Chip, Use } from './chips';
 import { Beat } from './beat';
 import { usePolled, useShared, type SessionRow } from './data';
 import { seenText } from './devices';
@@ -255,15 +255,15 @@ function Todo({ staff, place, total, now }: { staff: Staff; place: Place; total:
       <div className="tbl">
         <table>
           <thead>
-            <tr><th className="w-chip">{t('col.chip')}</th><th>{t('col.name')}</th><th className="w-kind">{t('col.kind')}</th><th>{t('col.place')}</th><th className="w-engine">{t('col.engine')}</th><th className="w-day">{t('col.day')}</th><th>{t('col.seen')}</th></tr>
+            <tr><th className="w-chip">{t('col.chip')}</th><th>{t('col.name')}</th><th className="w-kind">{t('col.kind')}</th><th className="w-place">{t('col.place')}</th><th className="w-engine">{t('col.engine')}</th><th className="w-day">{t('col.day')}</th><th className="w-seen">{t('col.seen')}</th></tr>
           </thead>
           <tbody>
             {rows.map((r) => (
               <tr key={r.id} onClick={() => open(r)}>
                 <td><Chip chip={r.chip} klass={r.class} /><Use row={r} /></td>
-                <td title={`${r.name} ${r.serial}`}><a className="rowname" href={hrefOf(placeOf(r))} onClick={(e) => { e.preventDefault(); e.stopPropagation(); open(r); }}>{r.name || t('noname')}</a> <Simulated on={r.simulated} /></td>
+                <td title={`${r.name} ${r.serial}`}><a className="rowname" href={hrefOf(placeOf(r))} onClick={(e) => { e.preventDefault(); e.stopPropagation(); open(r); }}>{r.name || t('noname')}</a></td>
                 <td>{word('kind', r.kind)}</td>
-                <td title={r.place.join(' › ')}>{placeLine(r.place)}</td>
+                <td title={r.place.join(' › ')}>{placeLine(r.place, 1)}</td>
                 <td>{engineTier(r.engine)}</td>
                 <td><Beat day={r.day ?? ''} /></td>
                 <td>{seenText(r, now)}{r.since_at > 0 && <span className="dim"> · {lasted((now - r.since_at) / 1e6)}</span>}</td>
