@@ -7,7 +7,7 @@ import { TV, number, pairPhone, press, ready, shows, signIn, take, text, waitTex
 
 export const name = 'outages: the database takes no writes, the server is away for 20 s';
 
-const LONG = 30_000;
+const LONG = 60_000;
 const AWAY_MS = 20_000;
 
 export async function run(note) {
