@@ -47,6 +47,7 @@ export const serving = (s: Situation | null): boolean => !!s && (!!s.ticket || !
 export const attended = (s: Situation | null): boolean =>
   !!s && (!!s.session || (!!s.ticket && ['waiting', 'offered', 'ringing', 'serving', 'parked', 'missed'].includes(s.ticket.state)));
 
+const HURRY_MS = 2000; // a key or a finger dials a lost line at once, at most this often
 const TOUCHED_MS = 3000; // somebody at the keys is busy before the service knows of a visit
 
 export function openTerminal(o: TerminalOpts): Terminal {
@@ -62,9 +63,17 @@ export function openTerminal(o: TerminalOpts): Terminal {
   let last: Welcome;
   let upAt = 0;
   let touchedAt = -TOUCHED_MS;
+  let hurriedAt = 0;
   let held: Frame[] = []; // of the down stream, until the script is there that obeys them
   const overlay = createStore<Overlay | null>(null);
-  const touch = () => { touchedAt = Date.now(); };
+  /** Somebody is at the keys: whoever waits for a person does not wait for the clock to dial (docs/protocol.md §4). */
+  const touch = () => {
+    touchedAt = Date.now();
+    if (link && status.get().at === 'down' && touchedAt - hurriedAt > HURRY_MS) {
+      hurriedAt = touchedAt;
+      link.resume();
+    }
+  };
   addEventListener('keydown', touch, true);
   addEventListener('pointerdown', touch, true);
 
