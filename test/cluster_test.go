@@ -7,10 +7,10 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -515,40 +515,13 @@ func TestSeveralNodesWithoutAnEngineSayDegraded(t *testing.T) {
 	a.coord("ok")
 }
 
-// childEnv makes this test binary one node: the configuration as JSON.
-const childEnv = "HEYI_TEST_CHILD_NODE"
-
-// child runs the node of TestOtherNodeGoesOn until it is killed.
-func child() int {
-	var cfg configs.Config
-	err := json.Unmarshal([]byte(os.Getenv(childEnv)), &cfg)
-	if err == nil {
-		err = app.Run(context.Background(), cfg, io.Discard)
-	}
-	_, _ = fmt.Fprintln(os.Stderr, err)
-	return 1
-}
-
 // One node is killed with SIGKILL in the middle: what only one node does goes on at the other, its terminals and desks
 // come back there.
 func TestOtherNodeGoesOn(t *testing.T) {
 	t.Parallel()
 	c := ground(t)
 	cfgA, cfgB := c.configs()
-	text, err := json.Marshal(cfgA)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this test binary itself
-	cmd.Env, cmd.Stderr = append(os.Environ(), childEnv+"="+string(text)), os.Stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	var once sync.Once
-	kill := func() { once.Do(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }) }
-	t.Cleanup(kill)
-	a := attach(t, cfgA)
-	a.until("the child is ready", func() bool { status, _ := a.get("/readyz", nil); return status == http.StatusOK })
+	a := spawn(t, cfgA)
 	c.join(cfgA.Data, cfgB.Data)
 	b := start(t, cfgB)
 	owners := func() string {
@@ -563,7 +536,7 @@ func TestOtherNodeGoesOn(t *testing.T) {
 	lawyer := a.signIn("lvshi")
 	lawyer.connect()
 
-	kill()
+	a.end(syscall.SIGKILL)
 	began := time.Now()
 	b.until("b has what only one node has", func() bool { return owners() == "fleet-sweeper b, matcher b" })
 	t.Logf("b holds the leases of killed a after %v", time.Since(began).Round(time.Millisecond))

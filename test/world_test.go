@@ -37,9 +37,6 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv(childEnv) != "" {
-		os.Exit(child())
-	}
 	if path := os.Getenv(nodeEnv); path != "" {
 		os.Exit(runNode(path))
 	}

@@ -135,6 +135,7 @@ function Ask({ staff, device, name, onDone }: { staff: Staff; device: DeviceRow;
   };
   return (
     <Modal
+      mask={{ closable: false }} // a stray click beside the form loses nothing
       open title={`${label} · ${device.name || device.serial}`} okText={word('cmdgo', name)} cancelText={t('cancel')} confirmLoading={busy} onCancel={onDone} onOk={() => void act()}
       okButtonProps={{ disabled: order === null, danger: name === 'reboot' }}
     >

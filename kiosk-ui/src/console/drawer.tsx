@@ -157,6 +157,7 @@ function Ask({ staff, device, op, onDone }: { staff: Staff; device: DeviceRow; o
     <Modal
       open
       title={`${label} ${name}`}
+      mask={{ closable: false }} // a stray click beside the form loses nothing
       okText={label}
       cancelText={t('cancel')}
       okButtonProps={{ danger: op === 'revoke', disabled: reason.trim() === '' }}
