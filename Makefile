@@ -79,7 +79,7 @@ bench-store: $(BUILD)/fleetsim $(BUILD)/pg # durable commands of 64 callers besi
 	  | $(BUILD)/fleetsim store-figures -json $(BUILD)/bench.json
 
 bench-console: $(BUILD)/fleetsim $(BUILD)/pg # lists, windows and counts of 100,000 devices on both engines; adds to build/bench.json
-	$(BUILD)/pg -- $(GO) test ./store -run '^$$' -bench '^BenchmarkFleet$$' -benchtime 20x -timeout 20m | tee /dev/stderr \
+	$(BUILD)/pg -- $(GO) test ./store -run '^$$' -bench '^BenchmarkFleet$$' -benchtime 20x -timeout 20m | tee -a /dev/stderr \
 	  | $(BUILD)/fleetsim console-figures -json $(BUILD)/bench.json
 
 chaos-handoff: $(BUILD)/pg $(FONTS) ## kill -9 between signature and receipt, TRIALS=300 times, on both databases (SEED= repeats a run)
