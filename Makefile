@@ -86,8 +86,8 @@ chaos-handoff: $(BUILD)/pg $(FONTS) ## kill -9 between signature and receipt, TR
 	HEYI_TEST_TRIALS=$(TRIALS) HEYI_TEST_SEED=$(SEED) $(BUILD)/pg -- $(GO) test ./store -count=1 -v -run '^TestHandoffChaos$$' -timeout 90m
 
 FAULTS ?= 200
-chaos: $(BUILD)/heyi $(BUILD)/chaos $(BUILD)/heyi-clock ## three nodes under FAULTS=200 injected faults: kills, pauses, cuts, clocks (SEED= repeats the choices of a run)
-	$(BUILD)/chaos -heyi $(BUILD)/heyi -clock $(BUILD)/heyi-clock -fonts $(BUILD)/fonts -faults $(FAULTS) $(if $(SEED),-seed $(SEED)) -json $(BUILD)/chaos.json
+chaos: $(BUILD)/heyi $(BUILD)/chaos $(BUILD)/heyi-clock $(BUILD)/heyi-next ## three nodes under FAULTS=200 injected faults: kills, pauses, cuts, clocks, upgrades (SEED= repeats the choices of a run)
+	$(BUILD)/chaos -heyi $(BUILD)/heyi -clock $(BUILD)/heyi-clock -next $(BUILD)/heyi-next -fonts $(BUILD)/fonts -faults $(FAULTS) $(if $(SEED),-seed $(SEED)) -json $(BUILD)/chaos.json
 
 bench-call: ui $(BUILD)/heyi ## OK on the ring to the first decoded frame, five calls in Chromium, on a quiet machine
 	cd $(UI) && node e2e/run.mjs latency
@@ -138,6 +138,9 @@ $(BUILD)/chaos: $(GO_SOURCES) go.mod
 
 $(BUILD)/heyi-clock: $(BUILD)/heyi $(BUILD)/chaos # the same sources with a clock that can jump (docs/chaos.md)
 	$(BUILD)/chaos clock ./cmd/heyi $@
+
+$(BUILD)/heyi-next: $(BUILD)/heyi $(BUILD)/chaos # the same sources as their next release (docs/chaos.md)
+	$(BUILD)/chaos next ./cmd/heyi $@
 
 $(BUILD)/pg: $(wildcard store/storetest/pg/*.go) go.mod
 	$(GO) build -o $@ ./store/storetest/pg

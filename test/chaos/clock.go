@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 )
@@ -83,7 +81,7 @@ const (
 )
 
 // buildClock builds the program with a clock that can jump.
-func buildClock(ctx context.Context, pkg, out string) (err error) {
+func buildClock(ctx context.Context, pkg, out string) error {
 	root, err := output(ctx, os.Environ(), "go", "env", "GOROOT")
 	if err != nil {
 		return err
@@ -96,31 +94,8 @@ func buildClock(ctx context.Context, pkg, out string) (err error) {
 	if strings.Count(string(src), clockLine) != 1 {
 		return errors.New("clock: this Go's time.Now is another one; adapt test/chaos/clock.go")
 	}
-	tmp, err := os.MkdirTemp("", "heyi-clock-")
-	if err != nil {
-		return fmt.Errorf("clock: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
-	files := map[string]string{"time.go": strings.Replace(string(src), clockLine, clockChanged, 1), "chaos.go": clockSource}
-	replace := map[string]string{}
-	for name, text := range files {
-		replace[filepath.Join(dir, name)] = filepath.Join(tmp, name)
-		if err := os.WriteFile(filepath.Join(tmp, name), []byte(text), 0o600); err != nil {
-			return fmt.Errorf("clock: %w", err)
-		}
-	}
-	overlay, err := json.Marshal(map[string]any{"Replace": replace})
-	if err != nil {
-		return fmt.Errorf("clock: %w", err)
-	}
-	path := filepath.Join(tmp, "overlay.json")
-	if err := os.WriteFile(path, overlay, 0o600); err != nil {
-		return fmt.Errorf("clock: %w", err)
-	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-overlay", path, "-o", out, pkg) //nolint:gosec // our own words
-	cmd.Env, cmd.Stderr = append(os.Environ(), "CGO_ENABLED=0"), os.Stderr
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("clock: go build: %w", err)
-	}
-	return nil
+	return buildChanged(ctx, map[string]string{
+		filepath.Join(dir, "time.go"):  strings.Replace(string(src), clockLine, clockChanged, 1),
+		filepath.Join(dir, "chaos.go"): clockSource,
+	}, pkg, out)
 }

@@ -18,6 +18,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -48,6 +49,7 @@ type server struct {
 	toPG   *impair.TCP
 	toR    *impair.TCP // nil without Redis
 	logger *os.File
+	next   atomic.Bool // runs the next release
 
 	mu      sync.Mutex
 	proc    *proc
@@ -231,8 +233,11 @@ func (s *server) config() string { return filepath.Join(s.cl.dir, s.name+".yaml"
 // start starts the node's process. clock is the schedule of its clock, empty: the real one.
 func (s *server) start(clock string) error {
 	bin, env := s.cl.c.Heyi, slices.Clone(s.cl.env)
-	if clock != "" {
+	switch {
+	case clock != "":
 		bin, env = s.cl.c.Clock, append(env, clockEnv+"="+clock)
+	case s.next.Load():
+		bin = s.cl.c.Next
 	}
 	p, err := s.cl.n.start(s.logger, env, nil, s.cl.dir, bin, "serve", "-config", s.config())
 	if err != nil {

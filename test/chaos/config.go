@@ -13,6 +13,7 @@ import (
 type config struct {
 	Heyi  string // the program under test
 	Clock string // the same sources with a clock that can jump (clock.go); empty: no clock faults
+	Next  string // the next release, with one more additive migration (build.go); empty: no upgrades
 	Fonts string // folder with the fonts of papers
 	Units string // CSV of the administrative tree
 	JSON  string // where the figures go
@@ -39,6 +40,7 @@ func parse(args []string, out io.Writer) (config, error) {
 	fs := flag.NewFlagSet("chaos", flag.ContinueOnError)
 	fs.StringVar(&c.Heyi, "heyi", "build/heyi", "the program under test")
 	fs.StringVar(&c.Clock, "clock", "", "the same program with a clock that can jump (make chaos builds it); empty: no clock faults")
+	fs.StringVar(&c.Next, "next", "", "the same program as its next release (make chaos builds it); empty: no upgrades")
 	fs.StringVar(&c.Fonts, "fonts", "build/fonts", "folder with the fonts of papers")
 	fs.StringVar(&c.Units, "units", "internal/org/chifeng.csv", "administrative tree")
 	fs.StringVar(&c.JSON, "json", "build/chaos.json", "figures as one JSON object")
@@ -56,7 +58,7 @@ func parse(args []string, out io.Writer) (config, error) {
 	if err := fs.Parse(args); err != nil {
 		return c, fmt.Errorf("flags: %w", err)
 	}
-	for _, path := range []*string{&c.Heyi, &c.Clock, &c.Fonts, &c.Units} { // nodes run in a folder of their own
+	for _, path := range []*string{&c.Heyi, &c.Clock, &c.Next, &c.Fonts, &c.Units} { // nodes run in a folder of their own
 		if *path == "" {
 			continue
 		}

@@ -62,6 +62,7 @@ func (h *hands) give(list []string) {
 func always(*run) bool       { return true }
 func withRedis(r *run) bool  { return r.cl.redis != nil }
 func withClocks(r *run) bool { return r.c.Clock != "" }
+func withNext(r *run) bool   { return r.c.Next != "" }
 
 // anyNode takes one node of the cluster.
 func anyNode(r *run, rnd *mrand.Rand) []string {
@@ -94,7 +95,8 @@ func kinds() []kind {
 		{"kill", 14, always, anyNode, killNode},
 		{"kill_30s", 5, always, anyNode, killForLong},
 		{"pause", 10, always, anyNode, pauseNode},
-		{"roll", 8, always, anyNode, rollNode},
+		{"roll", 6, always, anyNode, rollNode},
+		{"upgrade", 6, withNext, anyNode, upgradeNode},
 		{"pg_fast", 4, always, only("pg"), restartPostgres(syscall.SIGINT)},
 		{"pg_crash", 4, always, only("pg"), restartPostgres(syscall.SIGQUIT)},
 		{"pg_kill", 2, always, only("pg"), restartPostgres(syscall.SIGKILL)},
@@ -172,6 +174,19 @@ const drainWithin = 3 * time.Minute
 func rollNode(ctx context.Context, r *run, _ *mrand.Rand, t []string, say func(string, ...any)) error {
 	s := r.node(t[0])
 	say("SIGTERM %s under load, started again when it has left", s.name)
+	return r.roll(ctx, s)
+}
+
+// upgradeNode moves a node to the next release, and the next time back to the former one: both run on one database.
+func upgradeNode(ctx context.Context, r *run, _ *mrand.Rand, t []string, say func(string, ...any)) error {
+	s := r.node(t[0])
+	next := !s.next.Load()
+	say("SIGTERM %s under load, started again as the %s release", s.name, map[bool]string{true: "next", false: "former"}[next])
+	s.next.Store(next)
+	return r.roll(ctx, s)
+}
+
+func (r *run) roll(ctx context.Context, s *server) error {
 	start := time.Now()
 	clean := s.process().end(syscall.SIGTERM, drainWithin)
 	r.fig.add("drain", time.Since(start).Seconds())

@@ -3,6 +3,7 @@
 // is in the books.
 //
 //	chaos clock ./cmd/heyi build/heyi-clock     builds the program with a clock that can jump
+//	chaos next ./cmd/heyi build/heyi-next       builds it as its next release: one more additive migration
 //	chaos -faults 200 -seed 1     prints every fault, the figures as "name value unit"; exit code 1 on any violation
 //
 // Everybody acts over the real protocol and keeps a journal of his own. A seed repeats the choices of a run, not its
@@ -29,8 +30,9 @@ func main() {
 
 // judge runs and returns the exit code: 0 everything held, 1 it did not, 2 the run could not be carried out.
 func judge(ctx context.Context, args []string, out io.Writer) int {
-	if len(args) == 3 && args[0] == "clock" {
-		if err := buildClock(ctx, args[1], args[2]); err != nil {
+	build, ok := map[string]func(context.Context, string, string) error{"clock": buildClock, "next": buildNext}[append(args, "")[0]]
+	if ok && len(args) == 3 {
+		if err := build(ctx, args[1], args[2]); err != nil {
 			_, _ = fmt.Fprintf(out, "chaos: %v\n", err)
 			return 2
 		}

@@ -589,7 +589,7 @@ func (r *run) quiet(node string, from, to time.Time) bool {
 		if f.Over.Before(from.Add(-time.Second)) || f.At.After(to) {
 			continue
 		}
-		own := slices.Contains([]string{"kill", "kill_30s", "roll"}, f.Kind) && strings.Contains(f.What, node) && f.At.Before(from.Add(time.Second))
+		own := slices.Contains([]string{"kill", "kill_30s", "roll", "upgrade"}, f.Kind) && strings.Contains(f.What, node) && f.At.Before(from.Add(time.Second))
 		if !own && !harmless(f.Kind) {
 			return false
 		}
