@@ -2,6 +2,7 @@ package devices
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"time"
@@ -92,8 +93,11 @@ type PresenceStore interface {
 	ConnectLinks(ctx context.Context, n NodeID, batch []LinkUp) ([]Admission, error)
 	// DropLinks marks connected links of this node suspect and returns how many it marked.
 	DropLinks(ctx context.Context, n NodeID, batch []Fallen) (int64, error)
-	// SeeLinks notes signs of life and returns the devices whose link is not this node's any more.
+	// SeeLinks notes signs of life and returns the devices whose link is not this node's any more. Links that were taken
+	// for lost with their node are connected again.
 	SeeLinks(ctx context.Context, n NodeID, batch []Sighting) (stale []ident.DeviceID, err error)
+	// LinksLost returns how many links of this process others took for lost so far.
+	LinksLost(ctx context.Context, n NodeID) (int64, error)
 	// Restarted marks up to limit links of former incarnations of this node suspect until the given instant.
 	Restarted(ctx context.Context, n NodeID, now, until int64, limit int) (int64, error)
 	// SweepPresence judges once under the sweeper's lease; see SweepOrder.
@@ -146,7 +150,9 @@ type PresenceDeps struct {
 	Node   NodeID
 	// Live lists signs of life of this node's links, each link at most once in 10 minutes; nil leaves seen_at to
 	// connects.
-	Live   func() []Sighting
+	Live func() []Sighting
+	// All lists every live link of this node; nil leaves those that were taken for lost to their next sign of life.
+	All    func() []Sighting
 	Now    func() time.Time
 	Logger *slog.Logger
 }
@@ -155,6 +161,10 @@ type PresenceDeps struct {
 type Presence struct {
 	cfg PresenceConfig
 	d   PresenceDeps
+
+	// of Run's goroutine
+	lost int64 // links of this process that were taken for lost, when all were last told again
+	owed bool  // a sign of life was not written
 }
 
 // NewPresence returns a ready Presence. Call Restart once before links are accepted, and Run for as long as they are.
@@ -273,7 +283,7 @@ func (p *Presence) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-sweep.C:
-			err = p.sweep(ctx, &judge)
+			err = errors.Join(p.sweep(ctx, &judge), p.Recall(ctx))
 		case <-seen.C:
 			err = p.flushSeen(ctx)
 		}
@@ -325,7 +335,35 @@ func (p *Presence) flushSeen(ctx context.Context) error {
 	if p.d.Live == nil {
 		return nil
 	}
-	for chunk := range slices.Chunk(p.d.Live(), ConnectBatch) {
+	err := p.see(ctx, p.d.Live())
+	p.owed = p.owed || err != nil
+	return err
+}
+
+// Recall tells of every live link when others took this process for lost meanwhile (it was paused, or cut off from the
+// database): the links stand, so their devices are connected (fleet.md §2). Run calls it; it costs one small read.
+func (p *Presence) Recall(ctx context.Context) error {
+	if p.d.All == nil {
+		return nil
+	}
+	lost, err := p.d.Store.LinksLost(ctx, p.d.Node)
+	if err != nil || lost == p.lost && !p.owed {
+		return err
+	}
+	list := p.d.All()
+	if err := p.see(ctx, list); err != nil {
+		return err
+	}
+	if lost != p.lost {
+		p.d.Logger.WarnContext(ctx, "this node was taken for lost; its links are told again", slog.Int("links", len(list)))
+		p.changed(ctx)
+	}
+	p.lost, p.owed = lost, false
+	return nil
+}
+
+func (p *Presence) see(ctx context.Context, list []Sighting) error {
+	for chunk := range slices.Chunk(list, ConnectBatch) {
 		stale, err := p.d.Store.SeeLinks(ctx, p.d.Node, chunk)
 		if err != nil {
 			return err

@@ -39,6 +39,8 @@ type UpkeepDeps struct {
 	Node   NodeID
 	// Links lists a random share of this node's live device links, all of them at share 1.
 	Links func(share float64) []Sighting
+	// Gone ends links that have a row and no socket: a connect was committed whose answer nobody heard.
+	Gone func(ctx context.Context, batch []LinkDown) error
 	// Drift notes by how much two things differ that must agree.
 	Drift  func(kind string, n int)
 	Now    func() time.Time
@@ -142,11 +144,27 @@ func (u *Upkeep) audit(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		noSocket = noSocket[:len(noSocket)-len(moved)] // only how many they are counts
+		noSocket = slices.DeleteFunc(noSocket, func(l Sighting) bool { return slices.Contains(moved, l) })
+		if err := u.end(ctx, noSocket); err != nil {
+			return err
+		}
 	}
 	u.tell(ctx, DriftNoRow, len(noRow))
 	u.tell(ctx, DriftNoSocket, len(noSocket))
 	return nil
+}
+
+// end gives up rows without a socket; their fence keeps a link that came meanwhile.
+func (u *Upkeep) end(ctx context.Context, list []Sighting) error {
+	if len(list) == 0 {
+		return nil
+	}
+	now := u.d.Now().UnixMicro()
+	batch := make([]LinkDown, len(list))
+	for i, l := range list {
+		batch[i] = LinkDown{Device: l.Device, Epoch: l.Epoch, Cause: "network", At: now}
+	}
+	return u.d.Gone(ctx, batch)
 }
 
 func (u *Upkeep) live() map[Sighting]bool {

@@ -248,7 +248,7 @@ func TestPresenceAudit(t *testing.T) {
 		drift := map[string]int{}
 		up := devices.NewUpkeep(devices.UpkeepConfig{Share: 1, Settle: time.Millisecond}, devices.UpkeepDeps{
 			Store: f.store, Leases: leases{devices.SweeperLease: 1}, Node: n.id, Links: func(float64) []devices.Sighting { return slices.Clone(live) },
-			Drift: func(kind string, n int) { drift[kind] = n }, Now: f.clock.Now, Logger: slog.New(slog.DiscardHandler),
+			Gone: n.Gone, Drift: func(kind string, n int) { drift[kind] = n }, Now: f.clock.Now, Logger: slog.New(slog.DiscardHandler),
 		})
 		want := func(what string, noRow, noSocket int) {
 			t.Helper()
@@ -262,6 +262,8 @@ func TestPresenceAudit(t *testing.T) {
 		want("a socket that presence has given up", 1, 0)
 		live = live[2:]
 		want("a row without a socket", 0, 1)
+		f.wantState(t, "given up", list[1], devices.Suspect, "network")
+		want("nothing is left to give up", 0, 0)
 		// history that is old enough is forgotten
 		f.clock.Advance(401 * 24 * time.Hour)
 		must(t, up.Once(t.Context()))
@@ -303,6 +305,8 @@ func TestBatchesFollowTheirIDs(t *testing.T) {
 		must(t, err)
 		_, err = s.LinkedHere(ctx, n.id, seen)
 		must(t, err)
+		_, err = s.OpenAt(ctx, ids...)
+		must(t, err)
 	}
 	// those that write only what is there: a node with 200 links that is lost, comes back and goes
 	list := f.boxes(t, 200)
@@ -324,7 +328,7 @@ func TestBatchesFollowTheirIDs(t *testing.T) {
 		}
 		plan, err := s.Plan(ctx, text)
 		must(t, err)
-		for _, table := range []string{"device_link", "device_stream", "device_session", "device ", "device_inventory", "device_event"} {
+		for _, table := range []string{"device_link", "device_stream", "device_session", "device ", "device_inventory", "device_event", "visit", "ticket", "situation"} {
 			if strings.Contains(plan, "SCAN "+table) || strings.Contains(plan, "AUTOMATIC") {
 				short := text[:min(len(text), 300)]
 				t.Errorf("a batch reads a whole table:\n%s\n%s", short, plan)

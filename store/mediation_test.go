@@ -277,7 +277,7 @@ func (h *house) situation(tv ident.DeviceID) flow.Situation {
 		want["session"] = string(s.Session.ID)
 	}
 	got := map[string]string{}
-	for _, o := range open {
+	for _, o := range open[tv] {
 		got[o.Type] = o.ID
 		if o.Ver != s.Ver {
 			h.t.Errorf("%s is open at version %d, the situation says %d", o.Type, o.Ver, s.Ver)

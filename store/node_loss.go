@@ -52,6 +52,12 @@ func missing(q querier, node string, inc int64) (moving, off int, err error) {
 	return moving, off, err
 }
 
+// LinksLost implements devices.PresenceStore.
+func (s *Store) LinksLost(ctx context.Context, n devices.NodeID) (links int64, err error) {
+	err = s.read(ctx).one(`SELECT COALESCE(SUM(links), 0) FROM node_loss WHERE node = $1 AND inc = $2`, []any{n.Name, n.Inc}, &links)
+	return links, err
+}
+
 // settleNodes closes the losses of which no device is on its way any more.
 func (t *tx) settleNodes(o devices.SweepOrder) error {
 	open, err := losses(t, `settled_at = 0 ORDER BY at LIMIT $1`, o.Limit)

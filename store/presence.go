@@ -127,7 +127,7 @@ func (s *Store) ConnectLinks(ctx context.Context, n devices.NodeID, batch []devi
 		a, ok := in[u.Device]
 		if !ok {
 			if a.Refused, err = s.refusal(ctx, u); err != nil {
-				return nil, err
+				a.Refused = devices.Superseded // the others are admitted; this one asks again
 			}
 		}
 		out[i] = a
@@ -185,10 +185,19 @@ func (s *Store) DropLinks(ctx context.Context, n devices.NodeID, batch []devices
 		if err != nil {
 			return err
 		}
+		_, err = t.exec(`UPDATE device_link SET cause = v.column3 FROM `+list+` AS v
+			WHERE device_link.device_id = v.column1 || '' AND device_link.epoch = v.column2 + 0 AND device_link.node = $1 AND device_link.inc = $2
+				AND device_link.state = 'offline' AND device_link.cause = 'node_lost'`, args...)
+		if err != nil {
+			return err
+		}
 		return t.linksEnded(ended)
 	})
 	return dropped, err
 }
+
+// takenForLost is a link that a sweeper gave up with its node, also when the grace is over.
+const takenForLost = `device_link.cause = 'node_lost' AND device_link.state IN ('suspect', 'offline')`
 
 // SeeLinks implements devices.PresenceStore. Links that a sweeper took for lost while this node was paused are
 // connected again.
@@ -196,11 +205,12 @@ func (s *Store) SeeLinks(ctx context.Context, n devices.NodeID, batch []devices.
 	list, args := values("tii", 3, len(batch), func(i int) []any { return []any{batch[i].Device, batch[i].Epoch, batch[i].At} })
 	args = append([]any{n.Name, n.Inc}, args...)
 	query := `UPDATE device_link SET seen_at = v.column3,
-			state = CASE WHEN device_link.state = 'suspect' AND device_link.cause = 'node_lost' THEN 'connected' ELSE device_link.state END,
+			state = CASE WHEN ` + takenForLost + ` THEN 'connected' ELSE device_link.state END,
+			suspect_until_at = CASE WHEN ` + takenForLost + ` THEN 0 ELSE device_link.suspect_until_at END,
 			prev_chip = device_link.chip,
-			chip = CASE WHEN device_link.state = 'suspect' AND device_link.cause = 'node_lost' THEN 'online' ELSE device_link.chip END,
-			since_at = CASE WHEN device_link.state = 'suspect' AND device_link.cause = 'node_lost' THEN device_link.linked_at ELSE device_link.since_at END,
-			cause = CASE WHEN device_link.state = 'suspect' AND device_link.cause = 'node_lost' THEN '' ELSE device_link.cause END
+			chip = CASE WHEN ` + takenForLost + ` THEN 'online' ELSE device_link.chip END,
+			since_at = CASE WHEN ` + takenForLost + ` THEN device_link.linked_at ELSE device_link.since_at END,
+			cause = CASE WHEN ` + takenForLost + ` THEN '' ELSE device_link.cause END
 		FROM ` + list + ` AS v
 		WHERE device_link.device_id = v.column1 || '' AND device_link.epoch = v.column2 + 0 AND device_link.node = $1 AND device_link.inc = $2
 		RETURNING device_link.device_id, device_link.unit_id, device_link.kind, device_link.class, device_link.prev_chip, device_link.chip`

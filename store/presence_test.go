@@ -350,6 +350,49 @@ func TestLostNodeAndItsReturn(t *testing.T) {
 	})
 }
 
+// A node that was away for so long that its links are offline tells all of them again when it is back.
+func TestNodeRecallsItsLinks(t *testing.T) {
+	t.Parallel()
+	eachFleet(t, func(t *testing.T, f *fleet) {
+		t.Helper()
+		sweeper, paused := f.node(t, "n1"), f.node(t, "n2")
+		list := f.boxes(t, 3)
+		var alive []devices.Sighting
+		for _, b := range list {
+			a := f.connect(t, paused, b)
+			alive = append(alive, devices.Sighting{Device: b.id, Epoch: a.Epoch, At: f.clock.Now().UnixMicro()})
+		}
+		p := devices.NewPresence(devices.PresenceConfig{}, devices.PresenceDeps{
+			Store: f.store, Leases: leases{}, Nudges: f.coord, Node: paused.id, Now: f.clock.Now, Logger: slog.New(slog.DiscardHandler),
+			All: func() []devices.Sighting { return slices.Clone(alive) },
+		})
+		must(t, p.Recall(t.Context()))
+		f.sweep(t, sweeper, 0)
+		f.clock.Advance(16 * time.Second)
+		if got := f.sweep(t, sweeper, 11*time.Second); got.Lost != 3 {
+			t.Fatalf("%+v, want 3 lost", got)
+		}
+		if off := f.steps(t, sweeper, 3*time.Minute); len(off) != 3 {
+			t.Fatalf("%d offline after the grace", len(off))
+		}
+		// one link ended meanwhile, and its end was told before the others' return
+		f.gone(t, paused, list[1], alive[1].Epoch, "network")
+		must(t, p.Recall(t.Context()))
+		f.wantState(t, "back", list[0], devices.Connected, "")
+		f.wantState(t, "its link ended meanwhile", list[1], devices.Offline, "network")
+		f.wantState(t, "back", list[2], devices.Connected, "")
+		drift, err := f.store.RecountFleet(t.Context())
+		must(t, err)
+		if drift != 0 {
+			t.Errorf("counters differ by %d", drift)
+		}
+		// told once: what others say later about a link stands
+		f.gone(t, paused, list[0], alive[0].Epoch, "network")
+		must(t, p.Recall(t.Context()))
+		f.wantState(t, "gone since", list[0], devices.Suspect, "network")
+	})
+}
+
 func TestSweepNeedsTheLease(t *testing.T) {
 	t.Parallel()
 	eachFleet(t, func(t *testing.T, f *fleet) {

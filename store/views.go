@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"iter"
+	"maps"
 
 	"heyi/devices"
 	"heyi/internal/fault"
@@ -81,49 +83,75 @@ func (s *Store) SituationFacts(ctx context.Context, device ident.DeviceID) (flow
 }
 
 // OpenAt implements flow.ViewStore.
-func (s *Store) OpenAt(ctx context.Context, device ident.DeviceID) ([]flow.OpenItem, error) {
+func (s *Store) OpenAt(ctx context.Context, list ...ident.DeviceID) (map[ident.DeviceID][]flow.OpenItem, error) {
 	q := s.read(ctx)
-	var (
-		kind     devices.Kind
-		ver      int64
-		visit    ident.VisitID
-		openedAt int64
-	)
-	err := q.one(`SELECT device.kind, coalesce(situation.ver, 0), coalesce(visit.id, ''), coalesce(visit.opened_at, 0)
-		FROM device LEFT JOIN situation ON situation.device_id = device.id LEFT JOIN visit ON visit.device_id = device.id AND visit.closed_at = 0
-		WHERE device.id = $1`, []any{device}, &kind, &ver, &visit, &openedAt)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, fault.New(fault.NotFound, "device.not_found")
+	out := map[ident.DeviceID][]flow.OpenItem{}
+	at := make(map[string]ident.DeviceID, len(list)) // whose a holder's ticket is
+	for _, id := range list {
+		at[holder(devices.STB, id, "")] = id // a shared terminal has no such ticket
 	}
+	since := map[ident.DeviceID]int64{}
+	vals, args := column(maps.Values(at), len(at)) // each once
+	err := q.all(`SELECT visit.device_id, visit.id, visit.opened_at FROM `+vals+` AS v, visit WHERE visit.device_id = v.column1 || '' AND visit.closed_at = 0`, args, func(r rows) error {
+		var (
+			id       ident.DeviceID
+			visit    ident.VisitID
+			openedAt int64
+		)
+		err := r.Scan(&id, &visit, &openedAt)
+		since[id], at[visitHolder+string(visit)] = openedAt, id
+		out[id] = append(out[id], flow.OpenItem{Type: "visit", ID: string(visit)})
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	var list []flow.OpenItem
-	if visit != "" {
-		ver = max(ver, openedAt)
-		list = append(list, flow.OpenItem{Type: "visit", ID: string(visit), Ver: ver})
+	vals, args = column(maps.Keys(at), len(at))
+	err = q.all(`SELECT ticket.holder_key, ticket.id, ticket.state, ticket.session_id FROM `+vals+` AS v, ticket
+		WHERE ticket.holder_key = v.column1 || '' AND ticket.state IN `+openStates, args, func(r rows) error {
+		var (
+			who, ticket string
+			state       queue.State
+			sess        ident.SessionID
+		)
+		err := r.Scan(&who, &ticket, &state, &sess)
+		id := at[who]
+		out[id] = append(out[id], flow.OpenItem{Type: "ticket", ID: ticket})
+		if state == queue.Ringing || state == queue.Serving {
+			out[id] = append(out[id], flow.OpenItem{Type: "session", ID: string(sess)})
+		}
+		return err
+	})
+	if err != nil || len(out) == 0 {
+		return out, err
 	}
-	who := holder(kind, device, visit)
-	if who == "" {
-		return list, nil
+	// everything carries the version of its terminal's situation, which is never less than the instant of its visit
+	vals, args = column(maps.Keys(out), len(out))
+	err = q.all(`SELECT situation.device_id, situation.ver FROM `+vals+` AS v, situation WHERE situation.device_id = v.column1 || ''`, args, func(r rows) error {
+		var (
+			id  ident.DeviceID
+			ver int64
+		)
+		err := r.Scan(&id, &ver)
+		since[id] = max(since[id], ver)
+		return err
+	})
+	for id, items := range out {
+		for i := range items {
+			items[i].Ver = since[id]
+		}
 	}
-	var (
-		id    string
-		state queue.State
-		sess  ident.SessionID
-	)
-	err = q.one(`SELECT id, state, session_id FROM ticket WHERE holder_key = $1 AND state IN `+openStates, []any{who}, &id, &state, &sess)
-	if errors.Is(err, sql.ErrNoRows) {
-		return list, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	list = append(list, flow.OpenItem{Type: "ticket", ID: id, Ver: ver})
-	if state == queue.Ringing || state == queue.Serving {
-		list = append(list, flow.OpenItem{Type: "session", ID: string(sess), Ver: ver})
-	}
-	return list, nil
+	return out, err
+}
+
+// column is values of one text each.
+func column[T ~string](list iter.Seq[T], count int) (sql string, args []any) {
+	next, stop := iter.Pull(list)
+	defer stop()
+	return values("t", 1, count, func(int) []any {
+		v, _ := next()
+		return []any{v}
+	})
 }
 
 // ratingWanted returns the last session of a holder that ended at a terminal in its open visit and was neither rated nor

@@ -24,6 +24,8 @@ type Key struct {
 	Seed   []byte // 32 bytes
 	Public []byte // 32 bytes
 	Active bool   // signs; the others only verify
+
+	private ed25519.PrivateKey // of the active one: made once, it costs as much as a signature
 }
 
 // KeySource loads every key of a purpose that still verifies, among them the active one, which it makes the first time.
@@ -61,6 +63,7 @@ func (k *Keyring) Reload(ctx context.Context) error {
 		for _, key := range keys {
 			public[purpose][key.KID] = key.Public
 			if key.Active {
+				key.private = ed25519.NewKeyFromSeed(key.Seed)
 				active[purpose] = key
 			}
 		}
@@ -115,5 +118,5 @@ var _ devices.CA = (*Keyring)(nil)
 // DeviceCA implements devices.CA.
 func (k *Keyring) DeviceCA(context.Context) (devices.CAKey, error) {
 	key := k.signer(PurposeDeviceCA)
-	return devices.CAKey{Kid: key.KID, Public: key.Public, Private: ed25519.NewKeyFromSeed(key.Seed)}, nil
+	return devices.CAKey{Kid: key.KID, Public: key.Public, Private: key.private}, nil
 }

@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"time"
 
@@ -144,7 +143,7 @@ func (t *Tokens) sign(purpose string, c jwt.Claims) (string, error) {
 	key := t.keys.signer(purpose)
 	tok := jwt.NewWithClaims(jwt.SigningMethodEdDSA, c)
 	tok.Header["kid"] = key.KID
-	return tok.SignedString(ed25519.NewKeyFromSeed(key.Seed))
+	return tok.SignedString(key.private)
 }
 
 // clockSkew is how far the clocks of two nodes may be apart.

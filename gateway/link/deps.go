@@ -156,6 +156,8 @@ type Deps struct {
 	Down Down
 	// Sync lists what is open for a caller; it is sent after every welcome of a device or page.
 	Sync func(ctx context.Context, caller auth.Caller) ([]wire.SyncItem, error)
+	// Opens is Sync for many devices at once; those with nothing open may be left out. nil asks Sync for each.
+	Opens func(ctx context.Context, list []ident.DeviceID) (map[ident.DeviceID][]wire.SyncItem, error)
 	// Views answers a live view with the caller's rights applied.
 	Views func(ctx context.Context, caller auth.Caller, open wire.ViewOpenBody) (ViewRows, error)
 	// Watch hears whether an address of people (staff/<id>, capture/<grant>) has a link, after every change, one

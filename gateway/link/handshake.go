@@ -5,12 +5,15 @@ import (
 	"errors"
 	"hash/maphash"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"heyi/devices"
 	"heyi/gateway/auth"
 	"heyi/gateway/wire"
 	"heyi/internal/fault"
+	"heyi/internal/ident"
 	"heyi/media"
 )
 
@@ -225,7 +228,11 @@ func (c *conn) welcome(ctx context.Context, p *proof) error {
 		h.watch.mark(c.addr, watched{caller: c.caller})
 		c.sync(ctx, true)
 	case kindDevice:
-		c.sync(ctx, true)
+		if h.d.Opens == nil {
+			c.sync(ctx, true)
+		} else {
+			h.opens.mark(c, struct{}{})
+		}
 		if waits {
 			h.downs.want(c)
 		}
@@ -244,6 +251,11 @@ func (c *conn) sync(ctx context.Context, always bool) {
 		c.hub.d.Logger.WarnContext(ctx, "sync failed", slog.String("link", c.id), slog.Any("error", err))
 		return
 	}
+	c.tell(items, always)
+}
+
+// tell sends what is open for a page or device, unless it is what the last sync said and that is enough.
+func (c *conn) tell(items []wire.SyncItem, always bool) {
 	if items == nil {
 		items = []wire.SyncItem{}
 	}
@@ -254,6 +266,36 @@ func (c *conn) sync(ctx context.Context, always bool) {
 		return
 	}
 	c.reply(item{t: wire.Sync, data: data})
+}
+
+// runOpens tells devices after their welcome what is open for them, many with one question to the store: after a power
+// cut thousands come at once, and for nearly all of them it is nothing.
+func (h *Hub) runOpens(ctx context.Context) {
+	h.opens.runAll(ctx, h.cfg.BatchWait/4, func(ctx context.Context, welcomed map[*conn]struct{}) {
+		for list := range slices.Chunk(slices.Collect(maps.Keys(welcomed)), h.cfg.BatchMax) {
+			h.tellOpen(ctx, list)
+		}
+	})
+}
+
+func (h *Hub) tellOpen(ctx context.Context, list []*conn) {
+	ctx, cancel := context.WithTimeout(ctx, handlerTime)
+	defer cancel()
+	list = slices.DeleteFunc(list, func(c *conn) bool { return c.out.closed() })
+	ids := make([]ident.DeviceID, len(list))
+	for i, c := range list {
+		ids[i] = c.caller.DeviceID
+	}
+	open, err := h.d.Opens(ctx, ids)
+	if err != nil {
+		// the pages fetch everything after a welcome without a sync; the store's fault is logged by its owner
+		h.d.Logger.WarnContext(ctx, "sync of devices failed", slog.Int("devices", len(list)), slog.Any("error", err))
+		return
+	}
+	for _, c := range list {
+		c.tell(open[c.caller.DeviceID], true)
+		c.out.kick(c)
+	}
 }
 
 // firstPing spreads the first pings of links that came together over half an interval.

@@ -137,6 +137,7 @@ type Hub struct {
 	watch    *dirty[string, watched]
 	resync   *dirty[*conn, struct{}] // told in any case
 	checks   *dirty[*conn, struct{}] // told when it is news
+	opens    *dirty[*conn, struct{}] // devices that were welcomed and not told yet
 	views    *views
 	ups      *upstream
 	downs    *downstream
@@ -158,7 +159,7 @@ func New(cfg Config, d Deps) *Hub {
 		cfg: cfg, d: d, m: newMetrics(d.Metrics), seed: maphash.MakeSeed(),
 		work: newWorkers(cfg.Workers), roomWork: newWorkers(cfg.RoomWorkers),
 		gone: newGoneList(), watch: newDirty[string, watched](), resync: newDirty[*conn, struct{}](),
-		checks: newDirty[*conn, struct{}](), gaps: make(chan struct{}, 1),
+		checks: newDirty[*conn, struct{}](), opens: newDirty[*conn, struct{}](), gaps: make(chan struct{}, 1),
 		accept: make(chan *conn), running: make(chan struct{}), over: make(chan struct{}),
 	}
 	h.door = newDoor(cfg, h.m)
@@ -189,7 +190,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	var helpers, conns sync.WaitGroup
 	for _, part := range []func(context.Context){
 		h.work.run, h.roomWork.run, h.connects.run, h.sweep, h.views.run, h.runWatch, h.runResync, h.runGone, h.runClones, h.ups.run, h.downs.run,
-		h.runAudit, h.runChecks,
+		h.runAudit, h.runChecks, h.runOpens,
 	} {
 		helpers.Go(func() { part(inner) })
 	}

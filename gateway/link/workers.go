@@ -130,18 +130,32 @@ func (d *dirty[K, V]) mark(k K, v V) {
 
 // run calls f for each marked key until ctx ends.
 func (d *dirty[K, V]) run(ctx context.Context, f func(context.Context, K, V)) {
+	d.runAll(ctx, 0, func(ctx context.Context, keys map[K]V) {
+		for k, v := range keys {
+			f(ctx, k, v)
+		}
+	})
+}
+
+// runAll calls f with all marked keys until ctx ends; it collects them for so long after the first one.
+func (d *dirty[K, V]) runAll(ctx context.Context, collect time.Duration, f func(context.Context, map[K]V)) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-d.wake:
 		}
+		if collect > 0 {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(collect):
+			}
+		}
 		d.mu.Lock()
 		keys := d.keys
 		d.keys = map[K]V{}
 		d.mu.Unlock()
-		for k, v := range keys {
-			f(ctx, k, v)
-		}
+		f(ctx, keys)
 	}
 }

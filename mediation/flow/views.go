@@ -282,9 +282,9 @@ type Overview struct {
 type ViewStore interface {
 	// SituationFacts reads a terminal's facts. Errors: fault.NotFound "device.not_found".
 	SituationFacts(ctx context.Context, device ident.DeviceID) (Facts, error)
-	// OpenAt lists what is open at a terminal, each with the version of its situation; nothing else is read, because
-	// every connect of a device asks for it. Errors: fault.NotFound "device.not_found".
-	OpenAt(ctx context.Context, device ident.DeviceID) ([]OpenItem, error)
+	// OpenAt lists what is open at terminals, each item with the version of their situation; a terminal with nothing open
+	// is left out. Nothing else is read, because every connect of a device asks for it.
+	OpenAt(ctx context.Context, list ...ident.DeviceID) (map[ident.DeviceID][]OpenItem, error)
 	// DeskFacts reads a desk's facts; served counts from since on. Errors: fault.NotFound "staff.not_found".
 	DeskFacts(ctx context.Context, staff ident.StaffID, since int64) (DeskFacts, error)
 	// QueueRows lists the open tickets of a subtree in order.

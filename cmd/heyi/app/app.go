@@ -176,12 +176,13 @@ func (n *node) identity(ctx context.Context, incarnation int64) error {
 	}, devices.CommandsDeps{Store: n.store, Leases: n.leases, Nudges: n.coord, Node: n.self, Now: n.now, Logger: n.logger})
 	n.presence = devices.NewPresence(devices.PresenceConfig{Grace: c.Grace, Sweep: c.Sweep}, devices.PresenceDeps{
 		Store: n.store, Leases: n.leases, Nudges: n.coord, Node: n.self,
-		Live: func() []devices.Sighting { return link.Sightings(n.hub.Seen()) }, Now: n.now, Logger: n.logger,
+		Live: func() []devices.Sighting { return link.Sightings(n.hub.Seen()) },
+		All:  func() []devices.Sighting { return link.Sightings(n.hub.Linked(1)) }, Now: n.now, Logger: n.logger,
 	})
 	n.history = devices.NewHistory(n.store, n.now)
 	n.upkeep = devices.NewUpkeep(devices.UpkeepConfig{Every: c.Audit, Kept: c.LinksKept}, devices.UpkeepDeps{
 		Store: n.store, Leases: n.leases, Node: n.self, Drift: driftGauge(n.metrics), Now: n.now, Logger: n.logger,
-		Links: func(share float64) []devices.Sighting { return link.Sightings(n.hub.Linked(share)) },
+		Links: func(share float64) []devices.Sighting { return link.Sightings(n.hub.Linked(share)) }, Gone: n.presence.Gone,
 	})
 	n.tokens = auth.NewTokens(n.keys, n.store)
 	n.links = n.partyLinks()
@@ -279,7 +280,7 @@ func (n *node) mediation(ctx context.Context, leases map[string]int64) error {
 func (n *node) front(ctx context.Context) error {
 	n.hub = link.New(n.linkConfig(), link.Deps{
 		Verifier: link.NewVerifier(n.auth, n.tokens), Presence: link.NewPresence(n.presence), Streams: n.streams, Down: n.commands, Rooms: n.rooms, RoomPages: n.pageOf, Nudges: n.coord,
-		Facts: n.facts(n.self), Sync: n.sync, Views: n.liveView, Watch: n.seatWatch, Cloned: n.cloned, Metrics: n.metrics, Logger: n.logger, Now: n.now,
+		Facts: n.facts(n.self), Sync: n.sync, Opens: n.opens, Views: n.liveView, Watch: n.seatWatch, Cloned: n.cloned, Metrics: n.metrics, Logger: n.logger, Now: n.now,
 	})
 	link.Topics{Requests: n.requests(), Dockets: n.dockets}.Register(n.hub)
 	n.registerParts()

@@ -214,11 +214,11 @@ func (n *node) sync(ctx context.Context, c auth.Caller) ([]wire.SyncItem, error)
 	var open []flow.OpenItem
 	switch c.Kind {
 	case auth.Device, auth.Capture:
-		list, err := n.store.OpenAt(ctx, c.DeviceID)
+		at, err := n.store.OpenAt(ctx, c.DeviceID)
 		if err != nil {
 			return nil, err //nolint:wrapcheck // a fault keeps its code
 		}
-		open = list
+		open = at[c.DeviceID]
 	case auth.Staff:
 		if !c.Has(auth.RolesOf(auth.TakeTickets)...) {
 			return nil, nil
@@ -238,11 +238,25 @@ func (n *node) sync(ctx context.Context, c auth.Caller) ([]wire.SyncItem, error)
 		}
 		open = []flow.OpenItem{{Type: "dispute", ID: string(d.ID), Ver: d.Ver}}
 	}
+	return syncItems(open), nil
+}
+
+// opens lists what is open at devices.
+func (n *node) opens(ctx context.Context, list []ident.DeviceID) (map[ident.DeviceID][]wire.SyncItem, error) {
+	at, err := n.store.OpenAt(ctx, list...)
+	out := make(map[ident.DeviceID][]wire.SyncItem, len(at))
+	for id, open := range at {
+		out[id] = syncItems(open)
+	}
+	return out, err //nolint:wrapcheck // a fault keeps its code
+}
+
+func syncItems(open []flow.OpenItem) []wire.SyncItem {
 	items := make([]wire.SyncItem, len(open))
 	for i, o := range open {
 		items[i] = wire.SyncItem{T: o.Type, ID: o.ID, Ver: o.Ver}
 	}
-	return items, nil
+	return items
 }
 
 // liveView answers the console's live lists.
