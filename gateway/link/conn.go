@@ -203,11 +203,9 @@ func (c *conn) end(ctx context.Context) {
 		h.m.refused(refusedAfter(code))
 		return
 	}
-	was, empty := h.unregister(c)
-	if was {
-		h.links.Add(-1)
-		h.m.up(c.kind, -1)
-	}
+	was, empty := h.unregister(c) // was: no newer link has taken its place
+	h.links.Add(-1)
+	h.m.up(c.kind, -1)
 	cause := c.cause(code)
 	switch c.kind {
 	case kindDevice:

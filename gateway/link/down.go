@@ -187,17 +187,18 @@ func (d *downstream) run(ctx context.Context) {
 		}
 		now := time.Now()
 		pulls, acks := d.waiting()
-		ok := true
+		tried, ok := false, true
 		if pulls && !now.Before(pullAt) {
-			ok = d.pull(ctx)
+			tried, ok = true, d.pull(ctx)
 		}
 		if acks && !now.Before(ackAt) {
-			ok = d.store(ctx) && ok
+			tried, ok = true, d.store(ctx) && ok
 			ackAt = now.Add(ackEvery)
 		}
-		if ok {
+		switch {
+		case tried && ok:
 			wait = d.hub.cfg.BatchWait
-		} else {
+		case tried:
 			wait = min(max(2*wait, 100*time.Millisecond), 5*time.Second)
 			pullAt = now.Add(wait)
 			ackAt = pullAt

@@ -58,6 +58,12 @@ func TestNewerLinkSupersedes(t *testing.T) {
 	if len(w.told) != 0 {
 		t.Errorf("one more report: %+v", <-w.told)
 	}
+	for end := time.Now().Add(10 * time.Second); w.hub.Links() != 0 && time.Now().Before(end); {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if n := w.hub.Links(); n != 0 { // a drain would wait for them
+		t.Errorf("%d links after both ended", n)
+	}
 }
 
 // Two connects of one device at the same instant get two epochs, in two statements.
