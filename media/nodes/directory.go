@@ -48,11 +48,11 @@ type Deps struct {
 
 // Directory is this process's copy of the list of nodes.
 type Directory struct {
-	d    Deps
-	inc  int64                // registered incarnation, of Run alone
-	told map[string]time.Time // dead nodes, and when Dead was last told of them
+	d   Deps
+	inc int64 // registered incarnation, of Run alone
 
 	mu      sync.RWMutex
+	told    map[string]time.Time // dead nodes, and when Dead was last told of them
 	list    []Node
 	heard   map[string]beat
 	loads   map[string]Load
@@ -87,8 +87,18 @@ func (d *Directory) Start(ctx context.Context) error {
 	return d.look(ctx)
 }
 
-// Run keeps the row and the copy until ctx is done, and reports the dead. A failed round is logged and repeated.
+// Run keeps the row and the copy until ctx is done, and reports the dead. A failed round is logged and repeated. The
+// rooms of the dead move beside it: the copy must not grow old while everybody asks where to go.
 func (d *Directory) Run(ctx context.Context) error {
+	var mover sync.WaitGroup
+	defer mover.Wait()
+	dead := make(chan []Node) // nobody waits while the former ones are moved: the next round finds them again
+	defer close(dead)
+	mover.Go(func() {
+		for list := range dead {
+			d.bury(ctx, list)
+		}
+	})
 	tick := time.NewTicker(d.d.Every)
 	defer tick.Stop()
 	for {
@@ -97,32 +107,54 @@ func (d *Directory) Run(ctx context.Context) error {
 			return ctx.Err()
 		case <-tick.C:
 		}
-		if err := d.Step(ctx); err != nil && ctx.Err() == nil {
+		list, err := d.round(ctx)
+		if err != nil && ctx.Err() == nil {
 			d.d.Logger.WarnContext(ctx, "the list of media nodes is old", slog.Any("error", err))
+		}
+		if len(list) > 0 {
+			select {
+			case dead <- list:
+			default:
+			}
 		}
 	}
 }
 
-// Step is one round of Run.
+// Step is one round of Run with everything that follows from it.
 func (d *Directory) Step(ctx context.Context) error {
+	list, err := d.round(ctx)
+	d.bury(ctx, list)
+	return err
+}
+
+// round keeps the row and the copy, and returns who may be dead.
+func (d *Directory) round(ctx context.Context) ([]Node, error) {
 	if err := d.register(ctx); err != nil {
-		return err
+		return nil, err
 	}
 	if err := d.look(ctx); err != nil {
-		return err
+		return nil, err
 	}
-	for _, n := range d.suspects() {
+	return d.suspects(), nil
+}
+
+// bury tells Dead of those that do not answer either.
+func (d *Directory) bury(ctx context.Context, list []Node) {
+	for _, n := range list {
+		d.mu.RLock()
 		last, again := d.told[n.Name]
+		d.mu.RUnlock()
 		if again && d.d.Now().Sub(last) < toldEvery || d.alive(ctx, n.Health) || ctx.Err() != nil || d.d.Dead == nil {
 			continue
 		}
 		if !again {
 			d.d.Logger.WarnContext(ctx, "a media node has died", slog.String("node", n.Name), slog.Int("rooms", n.Rooms))
 		}
+		d.mu.Lock()
 		d.told[n.Name] = d.d.Now()
+		d.mu.Unlock()
 		d.d.Dead(ctx, n.Name)
 	}
-	return nil
 }
 
 // toldEvery is the pace of further tries with a dead node whose rooms found no place.

@@ -82,8 +82,9 @@ type ExecutorDeps struct {
 
 // Executor brings the rooms of one media node to its engine.
 type Executor struct {
-	d    ExecutorDeps
-	wake chan struct{}
+	d       ExecutorDeps
+	wake    chan struct{}
+	cleared bool // rooms were closed while frozen, of Guard alone
 
 	mu   sync.Mutex
 	news map[presenceKey]media.Presence // not yet written, the latest of each participant

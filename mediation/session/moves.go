@@ -105,7 +105,7 @@ func (e *Executor) surrender(ctx context.Context) error {
 		case err != nil:
 			errs = append(errs, err)
 			continue
-		case p.Node == e.d.Node: // closed: PendingRooms ends it
+		case p.Node == e.d.Node && !p.Spec.Closed: // placed here since
 			continue
 		case !p.Spec.Closed && p.Spec.Fence == fence+1 && p.OverlapUntil > e.d.Now().UnixMicro():
 			continue
@@ -166,13 +166,15 @@ func (e *Executor) Look(ctx context.Context, frozen time.Time) time.Time {
 		return now
 	case !held && now.Sub(frozen) >= e.d.FrozenMax:
 		e.mu.Lock()
-		mine := e.mine
-		e.mine = map[ident.RoomID]int64{}
+		mine := maps.Clone(e.mine)
 		e.mu.Unlock()
 		for room, fence := range mine {
 			if err := e.d.Engine.Close(ctx, room, fence, "frozen"); err != nil && fault.CodeOf(err) != "rtc.no_room" {
 				e.d.Logger.ErrorContext(ctx, "a frozen room does not close", slog.String("room", string(room)), slog.Any("error", err))
+				continue
 			}
+			e.forget(room)
+			e.cleared = true
 		}
 	case held && !frozen.IsZero():
 		soon, cancel := context.WithTimeout(ctx, surrenderTime)
@@ -180,6 +182,13 @@ func (e *Executor) Look(ctx context.Context, frozen time.Time) time.Time {
 		if err := e.surrender(soon); err != nil {
 			e.d.Logger.WarnContext(ctx, "rooms stay frozen", slog.Any("error", err))
 			return frozen
+		}
+		if e.cleared { // nobody is in the rooms that closed, as after a start
+			if err := e.Restart(soon); err != nil {
+				e.d.Logger.WarnContext(ctx, "rooms stay frozen", slog.Any("error", err))
+				return frozen
+			}
+			e.cleared = false
 		}
 		e.d.Engine.Freeze(false)
 		e.d.Logger.InfoContext(ctx, "rooms thaw", slog.Duration("frozen", now.Sub(frozen)))

@@ -27,15 +27,16 @@ type engine interface {
 }
 
 // coordination makes the engine that the configuration names. loose limits load, on this node alone while the shared
-// counters are away; the engine's own limiter then refuses. carry is nil when there is nothing to run.
-func coordination(cfg configs.Coord, metrics prometheus.Registerer, logger *slog.Logger) (e engine, loose coord.Limiter, carry func(context.Context) error, end func() error, err error) {
-	own := memcoord.New(time.Now)
+// counters are away; the engine's own limiter then refuses. carry is nil when there is nothing to run. Nodes share counters,
+// so now is the clock that they share.
+func coordination(cfg configs.Coord, now func() time.Time, metrics prometheus.Registerer, logger *slog.Logger) (e engine, loose coord.Limiter, carry func(context.Context) error, end func() error, err error) {
+	own := memcoord.New(now)
 	if cfg.Driver == configs.CoordMemory {
 		return own, own, nil, func() error { return nil }, nil
 	}
 	c, err := rediscoord.New(rediscoord.Config{
 		URL: cfg.URL, Prefix: cfg.Prefix, Timeout: cfg.Timeout, Beat: cfg.Beat, BreakAfter: cfg.BreakAfter, BreakFor: cfg.BreakFor,
-	}, rediscoord.Deps{Now: time.Now, Metrics: metrics, Logger: logger})
+	}, rediscoord.Deps{Now: now, Metrics: metrics, Logger: logger})
 	if err != nil {
 		return nil, nil, nil, nil, err //nolint:wrapcheck // names the setting
 	}

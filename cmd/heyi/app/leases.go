@@ -127,6 +127,13 @@ func (l *leases) renew(ctx context.Context) error {
 		delete(held, name)
 		l.logger.WarnContext(ctx, "a lease is lost", slog.String("lease", name))
 	}
+	end := l.now()
+	l.mu.Lock()
+	if end.Sub(l.renewed) > l.ttl/2 {
+		l.steady = end
+	}
+	l.held, l.till, l.renewed = held, start.Add(l.ttl), end
+	l.mu.Unlock()
 	for _, name := range l.wanted {
 		if _, ok := held[name]; ok {
 			continue
@@ -136,16 +143,12 @@ func (l *leases) renew(ctx context.Context) error {
 			return fmt.Errorf("acquire %s: %w", name, err)
 		}
 		if ok {
-			held[name] = epoch
+			l.mu.Lock()
+			l.held = maps.Clone(l.held)
+			l.held[name] = epoch
+			l.mu.Unlock()
 		}
 	}
-	end := l.now()
-	l.mu.Lock()
-	if end.Sub(l.renewed) > l.ttl/2 {
-		l.steady = end
-	}
-	l.held, l.till, l.renewed = held, start.Add(l.ttl), end
-	l.mu.Unlock()
 	return nil
 }
 

@@ -105,6 +105,9 @@ func (n *node) moveAway(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.DrainDeadline+c.DrainOverlap+time.Second)
 	defer cancel()
 	n.retire()
+	if _, ok := n.leases.Held(ctx, n.leases.own()); !ok { // another process may have the name, and its rooms
+		return end
+	}
 	soon, cancel := context.WithTimeout(ctx, 5*time.Second) // without the database nothing can move
 	defer cancel()
 	if err := n.nodes.Drain(soon); err != nil {

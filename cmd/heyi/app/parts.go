@@ -107,11 +107,11 @@ func storeConfig(cfg configs.Config, logger *slog.Logger) store.Config {
 // openParts opens the database and loads what lies in it. The demo's tree is made when it is missing.
 func openParts(ctx context.Context, cfg configs.Config) (*parts, error) {
 	p := &parts{cfg: cfg, logger: newLogger(cfg), metrics: prometheus.NewRegistry()}
+	p.oneClock()
 	var err error
-	if p.coord, p.loose, p.carry, p.part, err = coordination(cfg.Coord, p.metrics, p.logger); err != nil {
+	if p.coord, p.loose, p.carry, p.part, err = coordination(cfg.Coord, p.now, p.metrics, p.logger); err != nil {
 		return nil, err
 	}
-	p.oneClock()
 	if p.store, err = openStore(ctx, cfg, p.now, p.logger, p.metrics); err != nil {
 		return nil, errors.Join(err, p.part())
 	}
