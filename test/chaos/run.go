@@ -509,8 +509,12 @@ func (r *run) sum() error {
 	r.st.mu.Lock()
 	for _, g := range r.st.back {
 		r.fig.add("media_back_after_node_death_any", g.to.Sub(g.from).Seconds())
-		if r.quiet(g.node, g.from, g.to) {
-			r.fig.add("media_back_after_node_death", g.to.Sub(g.from).Seconds())
+		if !r.quiet(g.node, g.from, g.to) {
+			continue
+		}
+		r.fig.add("media_back_after_node_death", g.to.Sub(g.from).Seconds())
+		if g.to.Sub(g.from) > mediaGoal {
+			r.say("late media: session %s, %s died at %s, first packet at %s", g.session, g.node, r.at(g.from), r.at(g.to))
 		}
 	}
 	for _, g := range r.st.gaps {
@@ -541,6 +545,9 @@ func (r *run) sum() error {
 	}
 	return r.fig.save(r.c.JSON, map[string]any{"seed": r.c.Seed, "faults": r.faults, "violations": r.wrong})
 }
+
+// mediaGoal is within what media shall be back after the death of a node (media.md §14.2).
+const mediaGoal = 6 * time.Second
 
 // returns measures how devices came back. Those that lost a node while nothing else was wrong must be back inside the
 // window they were given.
