@@ -14,6 +14,7 @@ import (
 const (
 	modelsKept  = time.Minute
 	answersKept = 256
+	passKept    = 5 // times CountsKept, for counts that cost a pass over the fleet
 )
 
 // lists asks the store about many devices and shares what many ask at once: a hundred consoles that look at the same
@@ -21,6 +22,7 @@ const (
 type lists struct {
 	store  ListStore
 	counts *shared[Tally]
+	passes *shared[Tally] // what the counters do not count: kept longer
 	own    *shared[map[ident.UnitID]Count]
 	kinds  *shared[Models]
 	window *shared[[]Row]
@@ -28,7 +30,7 @@ type lists struct {
 
 func newLists(s ListStore, now func() time.Time, kept time.Duration) *lists {
 	return &lists{
-		store: s, counts: newShared[Tally](now, kept), own: newShared[map[ident.UnitID]Count](now, kept), kinds: newShared[Models](now, modelsKept),
+		store: s, counts: newShared[Tally](now, kept), passes: newShared[Tally](now, passKept*kept), own: newShared[map[ident.UnitID]Count](now, kept), kinds: newShared[Models](now, modelsKept),
 		window: newShared[[]Row](now, kept/4),
 	}
 }
@@ -36,6 +38,7 @@ func newLists(s ListStore, now func() time.Time, kept time.Duration) *lists {
 // forget makes the next question ask the store: something was changed by this very process.
 func (l *lists) forget() {
 	l.counts.forget()
+	l.passes.forget()
 	l.own.forget()
 	l.kinds.forget()
 	l.window.forget()
@@ -44,7 +47,11 @@ func (l *lists) forget() {
 func (l *lists) tally(ctx context.Context, s Scope, f Filter) (Tally, error) {
 	f.Chip, f.Order, f.Desc, f.Cursor, f.Offset, f.Limit = "", "", false, "", 0, 0
 	key := strings.Join([]string{string(s.Unit), string(f.Unit), string(f.Kind), string(f.Class), string(f.Tier), f.Model, f.Q}, "\x00")
-	return l.counts.get(ctx, key, func(ctx context.Context) (Tally, error) { return l.store.Tally(ctx, s, f) })
+	counts := l.counts
+	if f.Tier != "" || f.Model != "" || f.Q != "" {
+		counts = l.passes
+	}
+	return counts.get(ctx, key, func(ctx context.Context) (Tally, error) { return l.store.Tally(ctx, s, f) })
 }
 
 func (l *lists) units(ctx context.Context, s Scope) (map[ident.UnitID]Count, error) {

@@ -94,6 +94,7 @@ func (s *Store) Tally(ctx context.Context, sc devices.Scope, f devices.Filter) (
 	if f.Tier == "" && f.Model == "" && f.Q == "" {
 		query = strings.Replace(query, `COUNT(*) FROM device_link`, `SUM(n) FROM fleet_count`, 1)
 		query = strings.ReplaceAll(query, `device_link.`, `fleet_count.`)
+		query = strings.Replace(query, `)) = TRUE`, `))`, 1) // a few rows a unit: by the units is the shorter way
 	}
 	tally := devices.Tally{}
 	err = s.read(ctx).all(query, c.args, func(r rows) error {
@@ -183,10 +184,13 @@ func (c *condition) and(parts ...string) {
 // compile writes everything of a filter but its chip. The scope comes first and is never left out.
 func (s *Store) compile(ctx context.Context, sc devices.Scope, f devices.Filter) (*condition, error) {
 	c := &condition{}
-	c.where.WriteString(`device_link.unit_id IN (SELECT org_closure.node FROM org_closure WHERE org_closure.ancestor = ` + c.arg(sc.Unit) + `)`)
-	if f.Unit != "" && f.Unit != sc.Unit {
-		c.and(`device_link.unit_id IN (SELECT org_closure.node FROM org_closure WHERE org_closure.ancestor = `, c.arg(f.Unit), `)`)
+	root, err := s.common(ctx, sc.Unit, f.Unit)
+	if err != nil {
+		return nil, err
 	}
+	// Compared with TRUE it is no join to PostgreSQL: units are looked up in a set while the rows pass by, instead of an
+	// index scan for each of hundreds of units.
+	c.where.WriteString(`(device_link.unit_id IN (SELECT org_closure.node FROM org_closure WHERE org_closure.ancestor = ` + c.arg(root) + `)) = TRUE`)
 	for _, eq := range []struct{ column, value string }{
 		{"kind", string(f.Kind)}, {"class", string(f.Class)}, {"tier", string(f.Tier)}, {"model", f.Model},
 	} {
@@ -201,7 +205,7 @@ func (s *Store) compile(ctx context.Context, sc devices.Scope, f devices.Filter)
 	// the text in one column only is found by that column's index.
 	from, to := devices.Key(f.Q), devices.Key(f.Q)+"\U0010FFFF"
 	var named, numbered bool
-	err := s.read(ctx).one(`SELECT EXISTS (SELECT 1 FROM device_link WHERE name_key >= $1 AND name_key < $2),
+	err = s.read(ctx).one(`SELECT EXISTS (SELECT 1 FROM device_link WHERE name_key >= $1 AND name_key < $2),
 		EXISTS (SELECT 1 FROM device_link WHERE serial_key >= $1 AND serial_key < $2)`, []any{from, to}, &named, &numbered)
 	if err != nil {
 		return nil, err
@@ -217,6 +221,26 @@ func (s *Store) compile(ctx context.Context, sc devices.Scope, f devices.Filter)
 		c.and(`device_link.name_key >= `, x, ` AND device_link.name_key < `, y)
 	}
 	return c, nil
+}
+
+// common returns the root of what two subtrees have in common: the lower of two units on one path, "" for two that share
+// nothing. The scope is the first, so no answer reaches out of it.
+func (s *Store) common(ctx context.Context, scope, unit ident.UnitID) (ident.UnitID, error) {
+	if unit == "" || unit == scope {
+		return scope, nil
+	}
+	var below, above bool
+	err := s.read(ctx).one(`SELECT EXISTS (SELECT 1 FROM org_closure WHERE ancestor = $1 AND node = $2), EXISTS (SELECT 1 FROM org_closure WHERE ancestor = $2 AND node = $1)`,
+		[]any{scope, unit}, &below, &above)
+	switch {
+	case err != nil:
+		return "", err
+	case below:
+		return unit, nil
+	case above:
+		return scope, nil
+	}
+	return "", nil
 }
 
 func (c *condition) chip(chip devices.Chip) {

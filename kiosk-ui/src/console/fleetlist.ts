@@ -25,6 +25,9 @@ export function query(f: Filter, extra: Record<string, string | number> = {}): s
 
 /** Questions on their way at once: one for what is seen, one for what comes. */
 const LINES = 2;
+/** What lies ahead is fetched when a list has stood for so long, or is scrolled: who picks one filter after another waits for
+ *  no window that he never sees. */
+const AHEAD_MS = 300;
 /** After scrolling has rested for so long the live window follows. */
 const REST_MS = 150;
 
@@ -145,6 +148,8 @@ class Fetcher {
   private down = true;
   private clock = 1;
   private timer: ReturnType<typeof setTimeout> | undefined;
+  private calm: ReturnType<typeof setTimeout> | undefined;
+  private ahead = 0;
 
   begin(api: Api, filter: Filter, put: (c: Change) => void): void {
     this.stop();
@@ -152,19 +157,24 @@ class Fetcher {
     this.filter = filter;
     this.put = put;
     this.windows = EMPTY;
+    this.ahead = 0;
     this.fetch(Math.floor(this.first / PAGE));
     if (this.first >= PAGE) this.fetch(0); // says how long the list is, whatever the place is worth
   }
 
   stop(): void {
     clearTimeout(this.timer);
+    clearTimeout(this.calm);
     for (const a of this.running.values()) a.abort();
     this.running.clear();
     this.put = null;
   }
 
   look(first: number, last: number): void {
-    if (first !== this.first) this.down = first > this.first;
+    if (first !== this.first) {
+      this.down = first > this.first;
+      this.ahead = 2;
+    }
     this.first = first;
     this.last = last;
     used(this.windows, first, last, ++this.clock);
@@ -183,7 +193,7 @@ class Fetcher {
 
   private next(): void {
     if (this.put === null || this.windows.pages.size === 0) return;
-    const want = wanted(this.windows, this.first, this.last, this.down);
+    const want = wanted(this.windows, this.first, this.last, this.down, this.ahead);
     for (const [n, a] of this.running) {
       if (want.includes(n) || n === 0) continue;
       a.abort();
@@ -222,5 +232,13 @@ class Fetcher {
   }
 
   /** The windows that are there now; fetches what still lacks. */
-  settled(): void { this.next(); }
+  settled(): void {
+    this.next();
+    if (this.ahead > 0 || this.windows.pages.size === 0) return;
+    clearTimeout(this.calm);
+    this.calm = setTimeout(() => {
+      this.ahead = 2;
+      this.next();
+    }, AHEAD_MS);
+  }
 }

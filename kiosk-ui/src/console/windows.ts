@@ -90,7 +90,7 @@ export function wanted(w: Windows, first: number, last: number, down: boolean, a
   };
   for (let n = from; n <= to; n++) put(n);
   for (let i = 1; i <= ahead; i++) put(down ? to + i : from - i);
-  put(down ? from - 1 : to + 1);
+  if (ahead > 0) put(down ? from - 1 : to + 1);
   return list;
 }
 
