@@ -199,6 +199,9 @@ func (e *Executor) Step(ctx context.Context) error {
 			e.mu.Unlock()
 		}
 	}
+	if e.d.Held != nil && !e.d.Held() { // another process may go by this name, and these are its rooms
+		return errors.Join(errs...)
+	}
 	list, err := e.d.Store.PendingRooms(ctx, e.d.Node)
 	if err != nil {
 		return errors.Join(append(errs, err)...)
