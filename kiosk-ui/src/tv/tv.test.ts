@@ -266,6 +266,18 @@ test('a parked ticket goes back into the queue by itself, once', async () => {
   expect([base(), calls]).toEqual(['waiting', ['/tickets/t/return']]);
 });
 
+test('a return that failed is asked again with the next situation, and by 重试', async () => {
+  refuse['/return'] = new ApiError(0, 'net.down');
+  await start({ ticket: ticket('parked', { ver: 7 }) });
+  await set({});
+  expect([base(), calls]).toEqual(['parked', ['/tickets/t/return', '/tickets/t/return']]);
+  refuse = {};
+  tv.retry();
+  tv.retry(); // the first is on its way
+  await flush();
+  expect([base(), calls.slice(2)]).toEqual(['waiting', ['resume', '/tickets/t/return', 'resume']]);
+});
+
 test('a parked ticket is left alone while the person is at home', async () => {
   await start({ ticket: ticket('parked') }, { home: true });
   expect([base(), calls]).toEqual(['home/waiting', []]);

@@ -166,11 +166,17 @@ export function createTv(d: TvDeps): Tv {
         else void closeVisit('reboot');
       }
     }
-    if (s.ticket && s.ticket.state === 'parked' && l.line === 'up' && !l.home && returning !== s.ticket.ver) {
-      returning = s.ticket.ver;
-      background(`/tickets/${s.ticket.id}/return`, { key: newKey() });
-    }
+    unpark();
     patch(p);
+  }
+
+  /** A parked ticket goes back into the queue by itself, once a version; what failed is asked again with the next situation. */
+  function unpark(): void {
+    const s = situation();
+    const l = local.get();
+    if (!s || !s.ticket || s.ticket.state !== 'parked' || l.line !== 'up' || l.home || returning === s.ticket.ver) return;
+    returning = s.ticket.ver;
+    term.api.post(`/tickets/${s.ticket.id}/return`, { key: newKey() }).then(term.situation.nudge, () => { returning = 0; });
   }
 
   // ---- the line to the server
@@ -395,7 +401,10 @@ export function createTv(d: TvDeps): Tv {
       clearTimeout(byeTimer);
       if (local.get().bye !== null) void closeVisit('left');
     },
-    retry: () => term.resume(),
+    retry() {
+      term.resume();
+      unpark();
+    },
     command,
     ask: screens.push,
     setVolume: (v) => setLoudness(v * 12.5),
