@@ -2,6 +2,7 @@
 import { asApiError, newKey, type ApiError } from '../core/api';
 import { accepted, type Keeper, keepRoom } from '../core/rtc/keeper';
 import { askMedia, MediaError, type MediaProblem, plugged, stopStream } from '../core/rtc/media';
+import { reloadWhenAnswered } from '../core/reload';
 import { createSpeaker, type Speaker } from '../core/speak';
 import { createStore, type Readable } from '../core/store';
 import { openTerminal, type Terminal } from '../core/terminal';
@@ -49,7 +50,7 @@ const noSteps: Steps = { lang: null, kind: null };
 const clearedFor = 4000;
 const wipeRetry = 3000;
 
-export function openCounter(leave: () => void = () => location.replace('/kiosk')): Counter {
+export function openCounter(leave: () => void = () => reloadWhenAnswered(() => location.replace('/kiosk'))): Counter {
   const speaker = createSpeaker();
   const terminal = openTerminal({ kind: 'kiosk', model: 'browser-kiosk' });
   const steps = createStore<Steps>(noSteps);

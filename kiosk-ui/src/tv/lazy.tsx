@@ -2,6 +2,7 @@
 // between), the page starts anew: the situation brings it back to the same screen.
 import type { VNode } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
+import { reloadWhenAnswered } from '../core/reload';
 
 export type Parts = typeof import('./parts');
 
@@ -38,7 +39,9 @@ export function Lazy(p: { loader: Loader; meanwhile: VNode | null; draw: (parts:
     let over = false;
     p.loader.load().then(
       () => { if (!over) redraw((n) => n + 1); },
-      () => { if (!over) timer = setTimeout(() => location.reload(), AGAIN_MS); },
+      () => {
+        if (!over) timer = setTimeout(() => reloadWhenAnswered(() => { if (!over) location.reload(); }), AGAIN_MS);
+      },
     );
     return () => {
       over = true;

@@ -3,6 +3,7 @@
 import { asApiError, newKey } from '../core/api';
 import type { Dpad } from '../core/dpad';
 import type { Command } from '../core/keys';
+import { reloadOld } from '../core/reload';
 import { shell } from '../core/shell';
 import { createScreens, type HistoryLike } from '../core/screens';
 import type { Speaker } from '../core/speak';
@@ -194,7 +195,7 @@ export function createTv(d: TvDeps): Tv {
     const l = local.get();
     if (l.line !== next || l.fatal !== fatal) patch({ line: next, fatal });
     if (st.at === 'up' && late) late.line.resume();
-    if (st.at === 'version') location.reload();
+    if (st.at === 'version') reloadOld();
   }
 
   // ---- commands
