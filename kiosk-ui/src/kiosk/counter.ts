@@ -1,12 +1,13 @@
 // What the kiosk does for the person in front of it: visit, ticket, answer, room, rating, and the wipe at the end.
 import { asApiError, newKey, type ApiError } from '../core/api';
+import { createCaptures, type Captures } from '../core/captures';
 import { accepted, type Keeper, keepRoom } from '../core/rtc/keeper';
 import { askMedia, MediaError, type MediaProblem, plugged, stopStream } from '../core/rtc/media';
 import { reloadWhenAnswered } from '../core/reload';
 import { createSpeaker, type Speaker } from '../core/speak';
 import { createStore, type Readable } from '../core/store';
 import { openTerminal, type Terminal } from '../core/terminal';
-import type { CaptureLink, Lang, Situation, Ticket, TicketKind, Visit } from '../core/types';
+import type { Lang, Situation, Ticket, TicketKind, Visit } from '../core/types';
 import type { Steps } from './scene';
 
 type Late = typeof import('./late');
@@ -28,7 +29,7 @@ export interface Counter {
   room: Keeper;
   steps: Readable<Steps>;
   eye: Readable<Eye>;
-  capture: Readable<CaptureLink | null>;
+  captures: Captures;
   dispute: Readable<Own | null>;
   error: Readable<ApiError | null>;
   /** 'clearing' until the server knows, then 'cleared'. */
@@ -40,7 +41,6 @@ export interface Counter {
   goBack(): Promise<void>;
   answer(take: boolean): Promise<void>;
   rate(score: number | null): Promise<void>;
-  phoneLink(): Promise<void>;
   wipe(why: 'left' | 'idle'): Promise<void>;
   close(): void;
 }
@@ -55,15 +55,17 @@ export function openCounter(leave: () => void = () => reloadWhenAnswered(() => l
   const terminal = openTerminal({ kind: 'kiosk', model: 'browser-kiosk' });
   const steps = createStore<Steps>(noSteps);
   const eye = createStore<Eye>({ camera: 'unknown', stream: null, problem: null });
-  const capture = createStore<CaptureLink | null>(null);
   const dispute = createStore<Own | null>(null);
   const error = createStore<ApiError | null>(null);
   const gone = createStore<'no' | 'clearing' | 'cleared'>('no');
+  // the code is shown in a visit; nothing opens one for it
+  const captures = createCaptures({ api: terminal.api, visit: () => Promise.resolve(), nowUs: terminal.clock.nowUs, now: Date.now });
   const room = keepRoom({ api: terminal.api, attach: 'full', onReread: () => terminal.situation.nudge() });
   const situation = createStore<Situation | null>(null);
   const now = situation.get;
   let judged = false; // the visit found at load was looked at
   let opening = false;
+  let phone: Situation['capture'] = { paired: false, live: false };
 
   const look = () => {
     void plugged().then(({ cam }) => {
@@ -177,7 +179,12 @@ export function openCounter(leave: () => void = () => reloadWhenAnswered(() => l
       }
       if (s && s.visit) keep(visitMark, s.visit.id);
       if (s && !s.visit && steps.get() !== noSteps) steps.set(noSteps);
-      if (s && (!s.visit || s.capture.paired) && capture.get()) capture.set(null);
+      if (s) {
+        const { paired, live } = s.capture;
+        // a phone has used the code; one that died stays paired, and then another code is asked for
+        if (!s.visit || (paired && !phone.paired) || (live && !phone.live)) captures.drop();
+        phone = s.capture;
+      }
       room.follow(s);
       if (accepted(s) && eye.get().camera !== 'none') void openEye();
       if (!accepted(s)) shutEye();
@@ -194,7 +201,7 @@ export function openCounter(leave: () => void = () => reloadWhenAnswered(() => l
     room,
     steps,
     eye,
-    capture,
+    captures,
     dispute,
     error,
     gone,
@@ -228,14 +235,6 @@ export function openCounter(leave: () => void = () => reloadWhenAnswered(() => l
       const s = now();
       if (s && s.rating) await terminal.api.post(`/sessions/${s.rating.session_id}/rating`, score === null ? { key: newKey(), skip: true } : { key: newKey(), score });
     }),
-    async phoneLink() {
-      if (gone.get() !== 'no') return;
-      try {
-        capture.set(await terminal.api.post<CaptureLink>('/captures', { key: newKey() }));
-      } catch (e) {
-        error.set(asApiError(e));
-      }
-    },
     async wipe(why) {
       if (gone.get() !== 'no') return;
       const s = now();
@@ -244,7 +243,7 @@ export function openCounter(leave: () => void = () => reloadWhenAnswered(() => l
       room.close();
       shutEye();
       shutDispute();
-      capture.set(null);
+      captures.drop();
       steps.set(noSteps);
       keep(visitMark, '');
       for (;;) {

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Api } from '../core/api';
 import { ApiError } from '../core/api';
+import { createCaptures } from '../core/captures';
 import { createClock } from '../core/clock';
 import { createDpad } from '../core/dpad';
 import { createFact } from '../core/facts';
@@ -9,7 +10,6 @@ import type { Speaker } from '../core/speak';
 import { createStore } from '../core/store';
 import type { Terminal, TerminalStatus } from '../core/terminal';
 import type { Overlay, Situation, Ticket } from '../core/types';
-import { createCaptures } from './captures';
 import { createMatter } from './dispute/matter';
 import type { Parts } from './lazy';
 import { createTv, type Memory, type Tv } from './tv';

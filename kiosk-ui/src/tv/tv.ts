@@ -1,6 +1,7 @@
 // The TV's one controller: what the person's keys do, what the page remembers, what it asks of the server. Screens only
 // draw; screenOf decides which; everything shown can be rebuilt from /situation.
 import { asApiError, newKey } from '../core/api';
+import type { Captures } from '../core/captures';
 import type { Dpad } from '../core/dpad';
 import type { Command } from '../core/keys';
 import { reloadOld } from '../core/reload';
@@ -13,7 +14,6 @@ import { loudness, setLoudness } from '../core/volume';
 import type { Lang, Situation, Ticket, TicketKind, Visit } from '../core/types';
 import type { CallLine } from './call/line';
 import { roomOf } from './call/room-of';
-import type { Captures } from './captures';
 import type { Parts } from './lazy';
 import type { Matter } from './dispute/matter';
 import { screenOf, type Base, type Fatal, type Layer, type Line, type Local, type Screen, type Strip } from './screen-of';
