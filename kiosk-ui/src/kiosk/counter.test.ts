@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { ApiError } from '../core/api';
 import { createClock } from '../core/clock';
-import { plugged } from '../core/rtc/media';
+import { askMedia, plugged } from '../core/rtc/media';
 import { createStore } from '../core/store';
 import type { TerminalStatus } from '../core/terminal';
 import type { Situation } from '../core/types';
@@ -13,6 +13,9 @@ let fact: ReturnType<typeof createStore<{ value: Situation | null }>>;
 let calls: string[];
 let refuse: ApiError | null;
 let left: number;
+let attached: string;
+let publishing: MediaStream | null;
+const room = { get: () => ({ publishing: !!publishing }), publish: (s: MediaStream | null) => { publishing = s; } };
 
 vi.mock('../core/terminal', () => ({
   openTerminal: () => ({
@@ -31,7 +34,7 @@ vi.mock('../core/speak', () => ({ createSpeaker: () => ({ hush: () => undefined,
 vi.mock('../core/rtc/media', async (real) => ({ ...(await real<object>()), plugged: vi.fn(), askMedia: vi.fn() }));
 vi.mock('../core/rtc/keeper', async (real) => ({
   ...(await real<object>()),
-  keepRoom: () => ({ ...createStore(null), follow: () => undefined, attach: () => undefined, close: () => undefined }),
+  keepRoom: () => ({ ...createStore(room), follow: () => undefined, attach: (kind: string) => { attached = kind; }, close: () => undefined }),
 }));
 
 const situation = (more: Partial<Situation> = {}): Situation => ({
@@ -51,7 +54,7 @@ beforeEach(async () => {
   vi.stubGlobal('sessionStorage', { getItem: () => 'v', setItem: () => undefined, removeItem: () => undefined });
   status = createStore<TerminalStatus>({ at: 'up', since: 0 });
   fact = createStore<{ value: Situation | null }>({ value: null });
-  [calls, refuse, left] = [[], null, 0];
+  [calls, refuse, left, attached, publishing] = [[], null, 0, '', null];
   c = openCounter(() => { left++; });
   await set();
 });
@@ -85,4 +88,41 @@ test('a code is dropped when a phone has used it; the next one, for a phone that
   expect([code(), calls.length]).toEqual(['c2', 2]);
   await set({ capture: { paired: true, live: true } });
   expect(code()).toBeNull();
+});
+
+const serving = (): Partial<Situation> => {
+  const mediator = { name: '律师丁', title: '律师', langs: ['zh'] };
+  return {
+    ticket: { id: 't', ver: 1, no: 'A 001', kind: 'consult', category: 'land', lang: 'zh', state: 'serving', ahead: 0, passed: false, lo_min: null, hi_min: null, ring: null, until_at: null, outcome: '' },
+    session: { id: 's', ver: 1, kind: 'consult', state: 'joint', room_id: 'r', participant_id: 'p', epoch: 1, mediator, suspended_until_at: null },
+  };
+};
+
+test('a loose plug: the person is seen and heard again, or the phone is asked until the camera is back', async () => {
+  const streams: (MediaStream & { tracks: { onended: () => void }[] })[] = [];
+  vi.mocked(askMedia).mockImplementation(async () => {
+    const tracks = [{ stop: () => undefined, onended: () => undefined }, { stop: () => undefined, onended: () => undefined }];
+    const stream = { tracks, getTracks: () => tracks } as unknown as (typeof streams)[0];
+    streams.push(stream);
+    return { stream, camProblem: null, micProblem: null };
+  });
+  const plug = async (there: boolean): Promise<void> => {
+    vi.mocked(plugged).mockResolvedValue({ cam: there, mic: there });
+    navigator.mediaDevices.dispatchEvent(new Event('devicechange'));
+    await vi.advanceTimersByTimeAsync(0);
+  };
+  const pull = async (): Promise<void> => {
+    for (const t of streams[streams.length - 1]!.tracks) t.onended();
+    await vi.advanceTimersByTimeAsync(0);
+  };
+  await plug(true);
+  await set(serving());
+  expect([attached, publishing]).toEqual(['full', streams[0]]);
+  await pull(); // and it is there again at once
+  expect([streams.length, publishing]).toEqual([2, streams[1]]);
+  await plug(false);
+  await pull();
+  expect([attached, c.eye.get().camera, publishing]).toEqual(['view', 'none', null]);
+  await plug(true);
+  expect([attached, c.eye.get().camera, streams.length, publishing]).toEqual(['full', 'on', 3, streams[2]]);
 });

@@ -67,12 +67,19 @@ export function openCounter(leave: () => void = () => reloadWhenAnswered(() => l
   let opening = false;
   let phone: Situation['capture'] = { paired: false, live: false };
 
+  const eyeWanted = () => gone.get() === 'no' && accepted(now());
+
   const look = () => {
-    void plugged().then(({ cam }) => {
+    void plugged().then(({ cam, mic }) => {
       const e = eye.get();
+      if (e.stream && e.problem === 'missing' && cam && mic) {
+        lose(e.stream); // what was missing is back
+        return;
+      }
       if (e.camera !== 'on') eye.set({ ...e, camera: cam ? 'ready' : 'none' });
       if (!cam && !e.stream) room.attach('view');
       else room.attach('full');
+      if (cam && eyeWanted()) void openEye();
     });
   };
   look();
@@ -112,10 +119,11 @@ export function openCounter(leave: () => void = () => reloadWhenAnswered(() => l
     opening = true;
     try {
       const got = await askMedia({ cam: true, mic: true });
-      if (!accepted(now())) { // the person left while the browser asked
+      if (!eyeWanted()) { // the person left while the browser asked
         stopStream(got.stream);
         return;
       }
+      for (const track of got.stream.getTracks()) track.onended = () => lose(got.stream);
       eye.set({ camera: 'on', stream: got.stream, problem: got.camProblem || got.micProblem });
       publish();
     } catch (e) {
@@ -131,6 +139,15 @@ export function openCounter(leave: () => void = () => reloadWhenAnswered(() => l
     if (!e.stream) return;
     stopStream(e.stream);
     eye.set({ camera: 'ready', stream: null, problem: null });
+  }
+
+  /** A loose plug took camera or microphone away under the call: looks again, and opens what is there. */
+  function lose(stream: MediaStream): void {
+    if (eye.get().stream !== stream) return; // its other track told it
+    shutEye();
+    const r = room.get();
+    if (r) void r.publish(null);
+    look();
   }
 
   function publish(): void {
