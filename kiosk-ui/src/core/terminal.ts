@@ -69,7 +69,8 @@ export function openTerminal(o: TerminalOpts): Terminal {
   /** Somebody is at the keys: whoever waits for a person does not wait for the clock to dial (docs/protocol.md §4). */
   const touch = () => {
     touchedAt = Date.now();
-    if (link && status.get().at === 'down' && touchedAt - hurriedAt > HURRY_MS) {
+    const { at } = status.get(); // 'connecting' until the first situation, although the link is down
+    if (link && link.get().at === 'down' && (at === 'down' || at === 'connecting') && touchedAt - hurriedAt > HURRY_MS) {
       hurriedAt = touchedAt;
       link.resume();
     }
