@@ -126,3 +126,16 @@ test('a loose plug: the person is seen and heard again, or the phone is asked un
   await plug(true);
   expect([attached, c.eye.get().camera, streams.length, publishing]).toEqual(['full', 'on', 3, streams[2]]);
 });
+
+test('clearing waits for the line, not for a place that another window or the operator took', async () => {
+  refuse = new ApiError(0, 'net.down');
+  status.set({ at: 'down', since: 0 });
+  void c.wipe('left');
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(c.gone.get()).toBe('clearing');
+  status.set({ at: 'disabled', since: 0 });
+  await vi.advanceTimersByTimeAsync(3000);
+  expect(c.gone.get()).toBe('cleared');
+  await vi.advanceTimersByTimeAsync(4000);
+  expect(left).toBe(1);
+});

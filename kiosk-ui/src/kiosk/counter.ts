@@ -49,6 +49,7 @@ const visitMark = 'heyi.visit';
 const noSteps: Steps = { lang: null, kind: null };
 const clearedFor = 4000;
 const wipeRetry = 3000;
+const comesBack = ['starting', 'connecting', 'up', 'down'];
 
 export function openCounter(leave: () => void = () => reloadWhenAnswered(() => location.replace('/kiosk'))): Counter {
   const speaker = createSpeaker();
@@ -269,6 +270,7 @@ export function openCounter(leave: () => void = () => reloadWhenAnswered(() => l
           if (s && s.visit) await terminal.api.post(`/visits/${s.visit.id}/close`, { why }).catch(ignoreGone);
           break;
         } catch {
+          if (!comesBack.includes(terminal.status.get().at)) break; // disabled or replaced: the server ends the visit by its own clock
           await new Promise((r) => setTimeout(r, wipeRetry)); // the screen says so; nobody else may begin before
         }
       }
