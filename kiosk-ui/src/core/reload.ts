@@ -4,7 +4,6 @@
 const AGAIN_MS = 5000;
 const ASK_MS = 10_000;
 const MINUTE = 60_000;
-const mark = 'heyi.reloaded';
 
 /** Does a server answer for this page now? */
 export async function answered(): Promise<boolean> {
@@ -27,27 +26,11 @@ export function reloadWhenAnswered(go: () => void = () => location.reload()): vo
   });
 }
 
-/** Once more within a minute does not help. */
-function justReloaded(): boolean {
-  try {
-    return Date.now() - Number(sessionStorage.getItem(mark) || 0) < MINUTE;
-  } catch {
-    return performance.now() < MINUTE; // nobody remembers: counted from this page's beginning
-  }
-}
-
 let asking = false;
 
-/** For a page that is too old: reloads when answered, at most once a minute. Cheap to call often. */
+/** For a page that the server calls too old: at most once a minute, counted from the page's own beginning. Cheap to call often. */
 export function reloadOld(): void {
-  if (asking || justReloaded()) return;
+  if (asking || performance.now() < MINUTE) return;
   asking = true;
-  reloadWhenAnswered(() => {
-    try {
-      sessionStorage.setItem(mark, String(Date.now()));
-    } catch {
-      // as above
-    }
-    location.reload();
-  });
+  reloadWhenAnswered();
 }

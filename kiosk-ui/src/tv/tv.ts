@@ -177,7 +177,7 @@ export function createTv(d: TvDeps): Tv {
     const l = local.get();
     if (!s || !s.ticket || s.ticket.state !== 'parked' || l.line !== 'up' || l.home || returning === s.ticket.ver) return;
     returning = s.ticket.ver;
-    term.api.post(`/tickets/${s.ticket.id}/return`, { key: newKey() }).then(term.situation.nudge, () => { returning = 0; });
+    background(`/tickets/${s.ticket.id}/return`, { key: newKey() }, () => { returning = 0; });
   }
 
   // ---- the line to the server
@@ -201,8 +201,8 @@ export function createTv(d: TvDeps): Tv {
   // ---- commands
 
   /** background sends what nobody waits for; the next situation tells how it went. */
-  function background(path: string, body: object): void {
-    term.api.post(path, body).then(term.situation.nudge, term.situation.nudge);
+  function background(path: string, body: object, failed = term.situation.nudge): void {
+    term.api.post(path, body).then(term.situation.nudge, failed);
   }
 
   /** command is a press somebody waits for; a second press meanwhile does nothing. A refusal is told in three parts. */

@@ -4,7 +4,7 @@
 // the old ones, which play on meanwhile.
 import { ApiError, asApiError } from '../api';
 import { type Link, openLink } from '../link';
-import { reloadOld } from '../reload';
+import { reloadWhenAnswered } from '../reload';
 import { createStore, type Readable } from '../store';
 import type { Attach, RoomChat, RoomPerson, RoomPhase, RoomReady, RTCProfile, RTCSdp, RTCTrackInfo, RTCTracks, TrackKind } from '../types';
 import { createLadder, type Ladder, type Words } from './ladder';
@@ -71,6 +71,19 @@ export interface RoomOpts {
 const admitRetry = 2000;
 const statsEvery = 2000;
 const captionsKept = 20;
+
+const reloadMark = 'heyi.reloaded';
+
+/** A reload leads back into the call. Not twice in a minute: then it did not help. */
+function reloadOnce(): void {
+  try {
+    if (Date.now() - Number(sessionStorage.getItem(reloadMark) || 0) < 60000) return;
+    sessionStorage.setItem(reloadMark, String(Date.now()));
+  } catch {
+    return; // nobody would remember
+  }
+  reloadWhenAnswered();
+}
 
 function codecs(): string[] {
   const r = typeof RTCRtpReceiver !== 'undefined' ? RTCRtpReceiver : null;
@@ -463,9 +476,9 @@ export function openRoom(o: RoomOpts): Room {
     if (sends && pub.begun) pubLadder.shaken();
   };
   const visible = () => { if (document.visibilityState === 'visible') shaken(); };
-  // this page was loaded before the room's node joined: its policy does not know that address, a fresh page does; it leads back into the call
+  // this page was loaded before the room's node joined: its policy does not know that address, a fresh page does
   const blocked = (e: SecurityPolicyViolationEvent) => {
-    if (ready && e.blockedURI && ready.rtc.url.indexOf(e.blockedURI.replace(/\/$/, '')) === 0) reloadOld();
+    if (ready && e.blockedURI && ready.rtc.url.indexOf(e.blockedURI.replace(/\/$/, '')) === 0) reloadOnce();
   };
   document.addEventListener('securitypolicyviolation', blocked);
   window.addEventListener('online', shaken);
