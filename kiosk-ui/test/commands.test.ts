@@ -208,6 +208,35 @@ describe('commands', () => {
     expect(told('c1')).toEqual(['accepted', 'running', 'failed net.down']);
   });
 
+  it('cuts off nobody who begins while it asks, or waits', async () => {
+    let heard = (): void => undefined;
+    vi.stubGlobal('fetch', () => new Promise((ok) => { heard = () => ok({ ok: true }); }));
+    await start();
+    journal(frame(1, order('c1', 'reboot', { when_busy: 'wait', lock: 'power' })));
+    await settle();
+    busy = true;
+    heard();
+    await settle(1000);
+    expect(told('c1')).toEqual(['accepted', 'running', 'failed device.serving']);
+    busy = false;
+    journal(frame(2, order('c2', 'page.reload', { when_busy: 'reject', lock: 'display' })));
+    await settle();
+    heard();
+    await settle(400);
+    busy = true;
+    await settle(1000);
+    expect(told('c2')).toEqual(['accepted', 'running', 'failed device.serving']);
+    expect([reloads, line.some((f) => f.t === 'going_away')]).toEqual([0, false]);
+  });
+
+  it('waits ten seconds for the answer, no longer', async () => {
+    vi.stubGlobal('fetch', (_: string, { signal }: RequestInit) => new Promise((_ok, no) => { signal!.addEventListener('abort', no); }));
+    await start();
+    journal(frame(1, order('c1', 'page.reload', { when_busy: 'reject', lock: 'display' })));
+    await settle(11_000);
+    expect(told('c1')).toEqual(['accepted', 'running', 'failed net.down']);
+  });
+
   it('shows a message on over a new page, and takes a wrong one back', async () => {
     await start();
     journal(frame(1, order('c1', 'message.show', { when_busy: 'wait', lock: 'display', args: { text: '一', seconds: 60 } })));

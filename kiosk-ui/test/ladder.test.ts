@@ -126,6 +126,19 @@ describe('ladder', () => {
     expect(did.length).toBe(2);
   });
 
+  it('a line that came back gets its time before anything is renewed once more', () => {
+    up = false;
+    ladder.ice('failed');
+    ladder.line(false);
+    after(limits.restart - 1);
+    ladder.line(true);
+    did = [];
+    after(limits.open - 1);
+    expect(did).toEqual([]);
+    after(1);
+    expect(did).toEqual(['renew']);
+  });
+
   it('a broken picture is said before a broken line', () => {
     up = false;
     ladder.line(false);

@@ -5,6 +5,7 @@
 import type { Api } from './api';
 import type { Log } from './log';
 import { takePicture } from './picture';
+import { answered } from './reload';
 import { shell } from './shell';
 import type { CmdCancel, CmdOrder, CmdState, Frame, Overlay } from './types';
 
@@ -252,10 +253,16 @@ export function createCommands(h: CommandHost): Commands {
   /** Ends this page; the next one says that it came up. One that nobody answers would stay an error page, so it asks first. */
   async function leave(r: Rec): Promise<Result> {
     const box = r.name === 'reboot' && shell();
-    const res = await fetch(location.href, { cache: 'no-store' }).catch(() => null);
-    if (!res || !res.ok) fail('net.down');
-    if (r.name === 'reboot') h.leave();
+    if (!(await answered())) fail('net.down');
+    // one that began meanwhile is not cut off; what has begun cannot wait again (docs/protocol.md §4)
+    const taken = () => { if (r.whenBusy !== 'run' && h.busy()) fail('device.serving'); };
+    taken();
     await pause(500); // the journal's last entries go out
+    taken();
+    if (r.name === 'reboot') {
+      h.leave();
+      await pause(100); // so does this
+    }
     if (box && box.reboot) await box.reboot();
     else h.reload();
     return new Promise(() => undefined);

@@ -69,7 +69,8 @@ export function openTerminal(o: TerminalOpts): Terminal {
   /** Somebody is at the keys: whoever waits for a person does not wait for the clock to dial (docs/protocol.md §4). */
   const touch = () => {
     touchedAt = Date.now();
-    if (link && status.get().at === 'down' && touchedAt - hurriedAt > HURRY_MS) {
+    // the link is asked: the status stays 'connecting' until the first situation; a quarantine is not knocked at
+    if (link && link.get().at === 'down' && status.get().at !== 'quarantined' && touchedAt - hurriedAt > HURRY_MS) {
       hurriedAt = touchedAt;
       link.resume();
     }

@@ -1,11 +1,13 @@
 // What the kiosk does for the person in front of it: visit, ticket, answer, room, rating, and the wipe at the end.
 import { asApiError, newKey, type ApiError } from '../core/api';
+import { createCaptures, type Captures } from '../core/captures';
 import { accepted, type Keeper, keepRoom } from '../core/rtc/keeper';
 import { askMedia, MediaError, type MediaProblem, plugged, stopStream } from '../core/rtc/media';
+import { reloadWhenAnswered } from '../core/reload';
 import { createSpeaker, type Speaker } from '../core/speak';
 import { createStore, type Readable } from '../core/store';
 import { openTerminal, type Terminal } from '../core/terminal';
-import type { CaptureLink, Lang, Situation, Ticket, TicketKind, Visit } from '../core/types';
+import type { Lang, Situation, Ticket, TicketKind, Visit } from '../core/types';
 import type { Steps } from './scene';
 
 type Late = typeof import('./late');
@@ -27,7 +29,7 @@ export interface Counter {
   room: Keeper;
   steps: Readable<Steps>;
   eye: Readable<Eye>;
-  capture: Readable<CaptureLink | null>;
+  captures: Captures;
   dispute: Readable<Own | null>;
   error: Readable<ApiError | null>;
   /** 'clearing' until the server knows, then 'cleared'. */
@@ -39,7 +41,6 @@ export interface Counter {
   goBack(): Promise<void>;
   answer(take: boolean): Promise<void>;
   rate(score: number | null): Promise<void>;
-  phoneLink(): Promise<void>;
   wipe(why: 'left' | 'idle'): Promise<void>;
   close(): void;
 }
@@ -48,28 +49,38 @@ const visitMark = 'heyi.visit';
 const noSteps: Steps = { lang: null, kind: null };
 const clearedFor = 4000;
 const wipeRetry = 3000;
+const comesBack = ['starting', 'connecting', 'up', 'down'];
 
-export function openCounter(leave: () => void = () => location.replace('/kiosk')): Counter {
+export function openCounter(leave: () => void = () => reloadWhenAnswered(() => location.replace('/kiosk'))): Counter {
   const speaker = createSpeaker();
   const terminal = openTerminal({ kind: 'kiosk', model: 'browser-kiosk' });
   const steps = createStore<Steps>(noSteps);
   const eye = createStore<Eye>({ camera: 'unknown', stream: null, problem: null });
-  const capture = createStore<CaptureLink | null>(null);
   const dispute = createStore<Own | null>(null);
   const error = createStore<ApiError | null>(null);
   const gone = createStore<'no' | 'clearing' | 'cleared'>('no');
+  // the code is shown in a visit; nothing opens one for it
+  const captures = createCaptures({ api: terminal.api, visit: () => Promise.resolve(), nowUs: terminal.clock.nowUs, now: Date.now });
   const room = keepRoom({ api: terminal.api, attach: 'full', onReread: () => terminal.situation.nudge() });
   const situation = createStore<Situation | null>(null);
   const now = situation.get;
   let judged = false; // the visit found at load was looked at
   let opening = false;
+  let phone: Situation['capture'] = { paired: false, live: false };
+
+  const eyeWanted = () => gone.get() === 'no' && accepted(now());
 
   const look = () => {
-    void plugged().then(({ cam }) => {
+    void plugged().then(({ cam, mic }) => {
       const e = eye.get();
+      if (e.stream && e.problem === 'missing' && cam && mic) {
+        lose(e.stream); // what was missing is back
+        return;
+      }
       if (e.camera !== 'on') eye.set({ ...e, camera: cam ? 'ready' : 'none' });
       if (!cam && !e.stream) room.attach('view');
       else room.attach('full');
+      if (cam && eyeWanted()) void openEye();
     });
   };
   look();
@@ -109,10 +120,11 @@ export function openCounter(leave: () => void = () => location.replace('/kiosk')
     opening = true;
     try {
       const got = await askMedia({ cam: true, mic: true });
-      if (!accepted(now())) { // the person left while the browser asked
+      if (!eyeWanted()) { // the person left while the browser asked
         stopStream(got.stream);
         return;
       }
+      for (const track of got.stream.getTracks()) track.onended = () => lose(got.stream);
       eye.set({ camera: 'on', stream: got.stream, problem: got.camProblem || got.micProblem });
       publish();
     } catch (e) {
@@ -128,6 +140,15 @@ export function openCounter(leave: () => void = () => location.replace('/kiosk')
     if (!e.stream) return;
     stopStream(e.stream);
     eye.set({ camera: 'ready', stream: null, problem: null });
+  }
+
+  /** A loose plug took camera or microphone away under the call: looks again, and opens what is there. */
+  function lose(stream: MediaStream): void {
+    if (eye.get().stream !== stream) return; // its other track told it
+    shutEye();
+    const r = room.get();
+    if (r) void r.publish(null);
+    look();
   }
 
   function publish(): void {
@@ -176,7 +197,12 @@ export function openCounter(leave: () => void = () => location.replace('/kiosk')
       }
       if (s && s.visit) keep(visitMark, s.visit.id);
       if (s && !s.visit && steps.get() !== noSteps) steps.set(noSteps);
-      if (s && (!s.visit || s.capture.paired) && capture.get()) capture.set(null);
+      if (s) {
+        const { paired, live } = s.capture;
+        // a phone has used the code; one that died stays paired, and then another code is asked for
+        if (!s.visit || (paired && !phone.paired) || (live && !phone.live)) captures.drop();
+        phone = s.capture;
+      }
       room.follow(s);
       if (accepted(s) && eye.get().camera !== 'none') void openEye();
       if (!accepted(s)) shutEye();
@@ -193,7 +219,7 @@ export function openCounter(leave: () => void = () => location.replace('/kiosk')
     room,
     steps,
     eye,
-    capture,
+    captures,
     dispute,
     error,
     gone,
@@ -227,14 +253,6 @@ export function openCounter(leave: () => void = () => location.replace('/kiosk')
       const s = now();
       if (s && s.rating) await terminal.api.post(`/sessions/${s.rating.session_id}/rating`, score === null ? { key: newKey(), skip: true } : { key: newKey(), score });
     }),
-    async phoneLink() {
-      if (gone.get() !== 'no') return;
-      try {
-        capture.set(await terminal.api.post<CaptureLink>('/captures', { key: newKey() }));
-      } catch (e) {
-        error.set(asApiError(e));
-      }
-    },
     async wipe(why) {
       if (gone.get() !== 'no') return;
       const s = now();
@@ -243,7 +261,7 @@ export function openCounter(leave: () => void = () => location.replace('/kiosk')
       room.close();
       shutEye();
       shutDispute();
-      capture.set(null);
+      captures.drop();
       steps.set(noSteps);
       keep(visitMark, '');
       for (;;) {
@@ -252,6 +270,7 @@ export function openCounter(leave: () => void = () => location.replace('/kiosk')
           if (s && s.visit) await terminal.api.post(`/visits/${s.visit.id}/close`, { why }).catch(ignoreGone);
           break;
         } catch {
+          if (!comesBack.includes(terminal.status.get().at)) break; // disabled or replaced: the server ends the visit by its own clock
           await new Promise((r) => setTimeout(r, wipeRetry)); // the screen says so; nobody else may begin before
         }
       }

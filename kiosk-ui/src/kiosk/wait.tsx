@@ -4,7 +4,7 @@ import type { Situation } from '../core/types';
 import { Icon } from '../light/icons';
 import { Qr, useBusy } from '../light/ui';
 import type { Counter } from './counter';
-import { category, t } from './t';
+import { category, err, t } from './t';
 
 export function WaitScreen({ c, s, scene, onCancel }: { c: Counter; s: Situation; scene: 'waiting' | 'missed' | 'parked'; onCancel: () => void }) {
   const k = s.ticket!;
@@ -47,15 +47,20 @@ export function WaitScreen({ c, s, scene, onCancel }: { c: Counter; s: Situation
 /** Own camera, or a code for the phone when this machine has none. */
 export function CameraCard({ c, s }: { c: Counter; s: Situation }) {
   const eye = useStore(c.eye);
-  const link = useStore(c.capture);
+  const { link, error } = useStore(c.captures);
   const needs = eye.camera === 'none' && !s.capture.paired;
-  useEffect(() => { if (needs && !link) void c.phoneLink(); }, [needs, link]);
+  useEffect(() => {
+    if (!needs) return undefined;
+    c.captures.need();
+    const id = setInterval(() => c.captures.need(), 5000);
+    return () => clearInterval(id);
+  }, [needs]);
   if (s.capture.paired) return <div class="camcard ok"><Icon name="phone" /><p>{t('wait.qr.paired')}</p></div>;
   if (!needs) return <div class="camcard"><Icon name="video" /><p>{t('wait.cam.ok')}</p></div>;
   return (
     <div class="camcard need">
       {link ? <Qr svg={link.qr_svg} label={t('wait.qr')} /> : <Icon name="phone" />}
-      <div><b>{t('wait.qr')}</b>{link && <p>{t('wait.qr.code')}<br /><i>{link.code}</i></p>}<p>{t('wait.cam.none')}</p></div>
+      <div><b>{t('wait.qr')}</b>{link && <p>{t('wait.qr.code')}<br /><i>{link.code}</i></p>}<p>{error && !link ? `${err(error).what}。${err(error).todo}。` : t('wait.cam.none')}</p></div>
     </div>
   );
 }

@@ -1,6 +1,7 @@
 // What kiosk and tablet show while they are not simply connected: claiming, moved to another window, disabled and so on.
 import terminal from '../../locales/zh-CN/terminal.json';
 import { useStore, useTick } from '../core/hooks.preact';
+import { reloadWhenAnswered } from '../core/reload';
 import { makeT } from '../core/t';
 import type { Terminal, TerminalStatus } from '../core/terminal';
 import { Qr } from './ui';
@@ -56,7 +57,7 @@ export function StatusScreen({ terminal: term }: { terminal: Terminal }) {
     case 'disabled': return screen(t('st.disabled'), t('st.disabled.sub'), again);
     case 'quarantined': return screen(t('st.quarantined'), t('st.quarantined.sub'));
     case 'bad_key': return screen(t('st.bad_key'), t('st.bad_key.sub'), again);
-    case 'version': return screen(t('st.version'), t('st.version.sub'), { label: t('st.refresh'), run: () => location.reload() });
+    case 'version': return screen(t('st.version'), t('st.version.sub'), { label: t('st.refresh'), run: () => reloadWhenAnswered() });
     case 'unsupported': return s.why === 'insecure' ? screen(t('st.insecure'), t('st.insecure.sub')) : screen(t('st.engine'), t('st.engine.sub'));
     case 'down': return screen(t('st.down'), t('st.down.sub'));
     case 'connecting': return screen(t('st.connecting'));

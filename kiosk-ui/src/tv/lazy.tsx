@@ -2,6 +2,7 @@
 // between), the page starts anew: the situation brings it back to the same screen.
 import type { VNode } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
+import { reloadWhenAnswered } from '../core/reload';
 
 export type Parts = typeof import('./parts');
 
@@ -34,16 +35,12 @@ export function Lazy(p: { loader: Loader; meanwhile: VNode | null; draw: (parts:
   const parts = p.loader.ready();
   useEffect(() => {
     if (parts) return undefined;
-    let timer: ReturnType<typeof setTimeout> | undefined;
     let over = false;
     p.loader.load().then(
       () => { if (!over) redraw((n) => n + 1); },
-      () => { if (!over) timer = setTimeout(() => location.reload(), AGAIN_MS); },
+      () => { setTimeout(() => reloadWhenAnswered(() => { if (!over) location.reload(); }), AGAIN_MS); },
     );
-    return () => {
-      over = true;
-      clearTimeout(timer);
-    };
+    return () => { over = true; };
   }, []);
   return parts ? p.draw(parts) : p.meanwhile;
 }

@@ -1,9 +1,9 @@
 // Every screen behind home in one script of its own, so that home comes up before it (ui.md §16).
+export { createCaptures } from '../core/captures';
 export { askMedia, MediaError, plugged, stopStream } from '../core/rtc/media';
 export { openRoom } from '../core/rtc/room';
 export { createLine } from './call/line';
 export { Call, Leave, Suspended } from './call/call';
-export { createCaptures } from './captures';
 export { Category, Language } from './choose/choose';
 export { createMatter } from './dispute/matter';
 export { MatterScreen, Withdraw } from './dispute/screen';

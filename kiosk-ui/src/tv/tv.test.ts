@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Api } from '../core/api';
 import { ApiError } from '../core/api';
+import { createCaptures } from '../core/captures';
 import { createClock } from '../core/clock';
 import { createDpad } from '../core/dpad';
 import { createFact } from '../core/facts';
@@ -9,7 +10,6 @@ import type { Speaker } from '../core/speak';
 import { createStore } from '../core/store';
 import type { Terminal, TerminalStatus } from '../core/terminal';
 import type { Overlay, Situation, Ticket } from '../core/types';
-import { createCaptures } from './captures';
 import { createMatter } from './dispute/matter';
 import type { Parts } from './lazy';
 import { createTv, type Memory, type Tv } from './tv';
@@ -264,6 +264,18 @@ test('a parked ticket goes back into the queue by itself, once', async () => {
   await start({ ticket: ticket('parked', { ver: 7 }) });
   await flush();
   expect([base(), calls]).toEqual(['waiting', ['/tickets/t/return']]);
+});
+
+test('a return that failed is asked again with the next situation, and by 重试', async () => {
+  refuse['/return'] = new ApiError(0, 'net.down');
+  await start({ ticket: ticket('parked', { ver: 7 }) });
+  await set({});
+  expect([base(), calls]).toEqual(['parked', ['/tickets/t/return', '/tickets/t/return']]);
+  refuse = {};
+  tv.retry();
+  tv.retry(); // the first is on its way
+  await flush();
+  expect([base(), calls.slice(2)]).toEqual(['waiting', ['resume', '/tickets/t/return', 'resume']]);
 });
 
 test('a parked ticket is left alone while the person is at home', async () => {

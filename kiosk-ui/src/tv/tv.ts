@@ -1,8 +1,10 @@
 // The TV's one controller: what the person's keys do, what the page remembers, what it asks of the server. Screens only
 // draw; screenOf decides which; everything shown can be rebuilt from /situation.
 import { asApiError, newKey } from '../core/api';
+import type { Captures } from '../core/captures';
 import type { Dpad } from '../core/dpad';
 import type { Command } from '../core/keys';
+import { reloadOld } from '../core/reload';
 import { shell } from '../core/shell';
 import { createScreens, type HistoryLike } from '../core/screens';
 import type { Speaker } from '../core/speak';
@@ -12,7 +14,6 @@ import { loudness, setLoudness } from '../core/volume';
 import type { Lang, Situation, Ticket, TicketKind, Visit } from '../core/types';
 import type { CallLine } from './call/line';
 import { roomOf } from './call/room-of';
-import type { Captures } from './captures';
 import type { Parts } from './lazy';
 import type { Matter } from './dispute/matter';
 import { screenOf, type Base, type Fatal, type Layer, type Line, type Local, type Screen, type Strip } from './screen-of';
@@ -166,11 +167,17 @@ export function createTv(d: TvDeps): Tv {
         else void closeVisit('reboot');
       }
     }
-    if (s.ticket && s.ticket.state === 'parked' && l.line === 'up' && !l.home && returning !== s.ticket.ver) {
-      returning = s.ticket.ver;
-      background(`/tickets/${s.ticket.id}/return`, { key: newKey() });
-    }
+    unpark();
     patch(p);
+  }
+
+  /** A parked ticket goes back into the queue by itself, once a version; what failed is asked again with the next situation. */
+  function unpark(): void {
+    const s = situation();
+    const l = local.get();
+    if (!s || !s.ticket || s.ticket.state !== 'parked' || l.line !== 'up' || l.home || returning === s.ticket.ver) return;
+    returning = s.ticket.ver;
+    background(`/tickets/${s.ticket.id}/return`, { key: newKey() }, () => { returning = 0; });
   }
 
   // ---- the line to the server
@@ -188,14 +195,14 @@ export function createTv(d: TvDeps): Tv {
     const l = local.get();
     if (l.line !== next || l.fatal !== fatal) patch({ line: next, fatal });
     if (st.at === 'up' && late) late.line.resume();
-    if (st.at === 'version') location.reload();
+    if (st.at === 'version') reloadOld();
   }
 
   // ---- commands
 
   /** background sends what nobody waits for; the next situation tells how it went. */
-  function background(path: string, body: object): void {
-    term.api.post(path, body).then(term.situation.nudge, term.situation.nudge);
+  function background(path: string, body: object, failed = term.situation.nudge): void {
+    term.api.post(path, body).then(term.situation.nudge, failed);
   }
 
   /** command is a press somebody waits for; a second press meanwhile does nothing. A refusal is told in three parts. */
@@ -395,7 +402,10 @@ export function createTv(d: TvDeps): Tv {
       clearTimeout(byeTimer);
       if (local.get().bye !== null) void closeVisit('left');
     },
-    retry: () => term.resume(),
+    retry() {
+      term.resume();
+      unpark();
+    },
     command,
     ask: screens.push,
     setVolume: (v) => setLoudness(v * 12.5),

@@ -8,7 +8,7 @@ export type Step = 'good' | 'wobble' | 'restarting' | 'renewing';
 export interface LadderActs {
   /** ICE restart on the same connection. */
   restart(): void;
-  /** A new connection; `whole` = a new media line with a fresh ticket as well. */
+  /** A new connection; `whole` = a new media line with a fresh ticket as well. Nothing while that line is on its way. */
   renew(whole: boolean): void;
   /** Stop or resume video, sound first. */
   audioOnly(on: boolean): void;
@@ -146,7 +146,12 @@ export function createLadder(act: LadderActs, timers: LadderTimers = { set: (ms,
       }
     },
     line(up) {
-      if (closed || up === lineUp) return;
+      if (closed) return;
+      if (up && step === 'renewing') { // a new line builds new connections by itself: it gets its time
+        renewals = 0;
+        arm(limits.open, renew);
+      }
+      if (up === lineUp) return;
       lineUp = up;
       timers.clear(lineTimer);
       if (up) {

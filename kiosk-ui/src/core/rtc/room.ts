@@ -4,6 +4,7 @@
 // the old ones, which play on meanwhile.
 import { ApiError, asApiError } from '../api';
 import { type Link, openLink } from '../link';
+import { reloadWhenAnswered } from '../reload';
 import { createStore, type Readable } from '../store';
 import type { Attach, RoomChat, RoomPerson, RoomPhase, RoomReady, RTCProfile, RTCSdp, RTCTrackInfo, RTCTracks, TrackKind } from '../types';
 import { createLadder, type Ladder, type Words } from './ladder';
@@ -81,7 +82,7 @@ function reloadOnce(): void {
   } catch {
     return; // nobody would remember
   }
-  location.reload();
+  reloadWhenAnswered();
 }
 
 function codecs(): string[] {
@@ -132,10 +133,13 @@ export function openRoom(o: RoomOpts): Room {
   });
   const pub = createPub({ send, ice, state: (s) => { pubLadder.ice(s); } });
 
+  /** A line on its way comes back by itself and builds new connections; another dial would only cut it short. */
+  const coming = () => link.get().at === 'dialling' || link.get().at === 'down';
+
   const subLadder: Ladder = createLadder({
     restart: () => { send('rtc.restart', { pc: 'sub' }); },
     renew(whole) {
-      if (halted || closed) return;
+      if (halted || closed || coming()) return;
       if (whole || !send('rtc.restart', { pc: 'sub', fresh: true })) link.redial();
     },
     audioOnly: soundFirst,
@@ -145,7 +149,7 @@ export function openRoom(o: RoomOpts): Room {
   const pubLadder: Ladder = createLadder({
     restart: () => { void pub.restart(); },
     renew(whole) {
-      if (halted || closed) return;
+      if (halted || closed || coming()) return;
       if (whole || !link.up) link.redial();
       else void pub.renew();
     },

@@ -1,6 +1,7 @@
-import { expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
+import type { Api } from '../../core/api';
 import type { Situation, Ticket } from '../../core/types';
-import { attachOf } from './line';
+import { attachOf, createLine, type MediaTools } from './line';
 import { roomOf } from './room-of';
 
 test.each<[string, boolean, { cam: boolean; mic: boolean }, boolean, 'full' | 'view']>([
@@ -38,4 +39,48 @@ test.each<[string, Situation | null, string | null, string]>([
 ])('room: %s', (_name, s, left, want) => {
   const r = roomOf(s, left);
   expect(r ? `${r.session} ${r.open ? 'open' : 'shut'}` : 'none').toBe(want);
+});
+
+afterEach(() => { vi.unstubAllGlobals(); });
+
+test('a loose plug: the person is seen and heard again, or the phone is the camera until it is back', async () => {
+  const mediaDevices = new EventTarget();
+  vi.stubGlobal('navigator', { mediaDevices });
+  let there = true;
+  const did: string[] = [];
+  const streams: { onended: () => void; stop: () => void }[][] = [];
+  const tools = {
+    plugged: () => Promise.resolve({ cam: there, mic: there }),
+    stopStream: () => undefined,
+    async askMedia() {
+      const tracks = [{ onended: () => undefined, stop: () => undefined }, { onended: () => undefined, stop: () => undefined }];
+      streams.push(tracks);
+      return { stream: { n: streams.length, getTracks: () => tracks }, camProblem: null, micProblem: null };
+    },
+    openRoom: ({ attach }: { attach: string }) => {
+      did.push(attach);
+      return { get: () => ({ profile: null }), subscribe: () => () => undefined, placed: () => undefined, close: () => undefined, publish: async (s: { n: number }) => { did.push(`publish ${s.n}`); } };
+    },
+  } as unknown as MediaTools;
+  const settle = () => new Promise((r) => { setTimeout(r); });
+  const plug = async (on: boolean): Promise<void> => {
+    there = on;
+    mediaDevices.dispatchEvent(new Event('devicechange'));
+    await settle();
+  };
+  const pull = async (): Promise<void> => {
+    for (const t of streams[streams.length - 1]!) t.onended();
+    await settle();
+  };
+  const line = createLine({ api: {} as Api, reread: () => undefined, load: () => Promise.resolve(tools) });
+  line.follow(at('serving', 'joint'), null);
+  await settle();
+  expect(did).toEqual(['full', 'publish 1']);
+  await pull(); // and it is there again at once
+  expect(did.slice(2)).toEqual(['publish 2']);
+  there = false;
+  await pull(); // the track's end may come before the news of the device
+  await plug(false);
+  await plug(true);
+  expect(did.slice(3)).toEqual(['view', 'full', 'publish 3']);
 });

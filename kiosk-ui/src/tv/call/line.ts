@@ -133,6 +133,7 @@ export function createLine(o: { api: Api; reread: () => void; load: () => Promis
           follow(last[0], last[1]);
           return;
         }
+        for (const track of m.stream.getTracks()) track.onended = () => lose(m.stream);
         patch({ stream: m.stream });
         void into.publish(m.stream);
       })
@@ -145,6 +146,13 @@ export function createLine(o: { api: Api; reread: () => void; load: () => Promis
         patch({ camProblem: e instanceof MediaError ? e.problem : 'unsupported' });
         follow(last[0], last[1]);
       });
+  }
+  /** A loose plug took the camera away under the call: what is there now is opened anew. */
+  function lose(stream: MediaStream): void {
+    if (!tools || view.get().stream !== stream) return; // its other track told it
+    tools.stopStream(stream);
+    patch({ stream: null });
+    void look();
   }
   function again(): void { follow(last[0], last[1]); }
 

@@ -75,6 +75,17 @@ test('a written answer shows once while people talk and once before the rating',
   expect(shown()).toBe('');
 });
 
+test('the answer of one call is not shown over the next one, nor before its rating', () => {
+  m.follow(seen({ session: session('打借条') }), null);
+  m.follow(seen({ session: null }), null);
+  m.follow(seen({ session: { ...session(), id: 's2', state: 'lobby' } }), null);
+  expect(shown()).toBe('');
+  m.follow(seen({ session: null, rating: { session_id: 's2', mediator: '丁' } }), null);
+  expect(shown()).toBe('');
+  m.follow(seen({ session: { ...session('打借条'), id: 's3' } }), null);
+  expect(shown()).toBe('answer:打借条');
+});
+
 test('the next visit sees nothing of the one before', async () => {
   server = matter({ state: 'terminated' });
   m.follow(seen({ session: session('打借条'), dispute: { id: 'd', ver: 1 } }), null);

@@ -39,7 +39,7 @@ export function createMatter(o: { api: Api; onFrame: (cb: (t: string, b: unknown
   const view = createStore<MatterView>({ thing: null, shows: false, reread: false });
   let last: { s: Situation | null; left: string | null } = { s: null, left: null };
   let away = ''; // the thing that he went away from
-  let answer = ''; // of this visit; the situation forgets it with the session
+  let answer: { session: string; text: string } | null = null; // of this visit; the situation forgets it with the session
   let digits: ((n: number) => void) | null = null;
 
   function thingNow(): Thing | null {
@@ -49,7 +49,7 @@ export function createMatter(o: { api: Api; onFrame: (cb: (t: string, b: unknown
     if (step) return { kind: 'step', key: stepKey(step), answer: '' };
     const live = s.session !== null && LIVE.indexOf(s.session.state) >= 0;
     // shown in the talk when it comes, and once more before the rating
-    if (answer && (live || s.rating)) return { kind: 'answer', key: `${live ? 'answer' : 'bye'}:${answer}`, answer };
+    if (answer && (live || (s.rating && s.rating.session_id === answer.session))) return { kind: 'answer', key: `${live ? 'answer' : 'bye'}:${answer.text}`, answer: answer.text };
     return null;
   }
 
@@ -69,11 +69,12 @@ export function createMatter(o: { api: Api; onFrame: (cb: (t: string, b: unknown
     c,
     follow(s, left) {
       last = { s, left };
-      if (s && s.session && s.session.answer) answer = s.session.answer;
-      if (s && !s.visit && !s.session) {
-        answer = '';
+      const call = s && s.session;
+      if (s && (call ? answer && call.id !== answer.session : !s.visit)) { // another call, or nobody
+        answer = null;
         away = '';
       }
+      if (call && call.answer) answer = { session: call.id, text: call.answer };
       c.follow(s ? s.dispute : null);
       settle();
     },

@@ -1,8 +1,8 @@
 // A phone becomes the TV's camera and microphone: the code, three steps, and what the phone is doing now.
 import { useEffect } from 'preact/hooks';
+import type { CaptureView } from '../../core/captures';
 import { useStore } from '../../core/hooks.preact';
 import type { Situation } from '../../core/types';
-import type { CaptureView } from '../captures';
 import { Icon } from '../ui/icons';
 import { icons } from '../ui/icons-late';
 import { Button, Hint, Qr, spaced, Top, useTv, Veil } from '../ui/screen';

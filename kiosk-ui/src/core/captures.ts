@@ -1,8 +1,8 @@
-// The one-use link by which a phone becomes this TV's camera. It is minted when a screen shows it, again when it is
+// The one-use link by which a phone becomes this terminal's camera. It is minted when a screen shows it, again when it is
 // about to run out, and forgotten once a phone has used it.
-import { asApiError, newKey, type Api } from '../core/api';
-import { createStore, type Readable } from '../core/store';
-import type { CaptureLink } from '../core/types';
+import { asApiError, newKey, type Api } from './api';
+import { createStore, type Readable } from './store';
+import type { CaptureLink } from './types';
 
 export interface CaptureView { link: CaptureLink | null; error: string }
 
