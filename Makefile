@@ -10,10 +10,11 @@ TRIALS ?= 300
 SEED ?=
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FONTS := $(BUILD)/fonts/NotoSansSC-Regular.ttf
+CROSS := amd64 arm64 loong64
 LDFLAGS := -s -w -X heyi/cmd/heyi/app.Version=$(VERSION)
 UI_SOURCES := $(shell find $(UI)/src $(UI)/locales $(UI)/tiles $(UI)/public $(UI)/scripts -type f 2>/dev/null) $(wildcard $(UI)/*.html $(UI)/*.ts $(UI)/*.json)
 
-.PHONY: help run warm fonts test test-signed test-go test-race test-ui test-e2e lint bench bench-store chaos-handoff ui bench-call clean deps-run deps-test screens
+.PHONY: help run warm fonts cross test test-cross test-signed test-go test-race test-ui test-e2e test-console test-cluster lint bench bench-store bench-console chaos chaos-handoff ui bench-call clean deps-run deps-test screens
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -26,10 +27,23 @@ run: deps-run ## set everything up and run the demo (TLS=1 for phones on the LAN
 warm: # compiles Go while the screens are built; the stub page stands in for them
 	@CGO_ENABLED=0 $(GO) build -trimpath -o /dev/null ./cmd/heyi && CGO_ENABLED=0 $(GO) build -trimpath -o /dev/null ./cmd/fleetsim
 
-test: deps-test lint test-ui test-go test-race test-e2e ## everything that must pass
+test: deps-test lint test-cross test-ui test-go test-race test-e2e ## everything that must pass
 	@echo "all tests passed"
 
-test-go: $(BUILD)/pg $(FONTS) ## Go tests on SQLite and on a real PostgreSQL started for them
+cross: ui ## both programs for Linux on amd64, arm64 and loong64, into build/
+	for arch in $(CROSS); do for program in heyi fleetsim; do \
+	  CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o $(BUILD)/$$program-linux-$$arch ./cmd/$$program; \
+	done; done
+
+# vet where files are chosen by the processor: sizes, alignments and system calls of the other ones
+test-cross: ## they compile for arm64 and loong64: 2 min of processor each the first time, then seconds
+	for arch in $(filter-out amd64,$(CROSS)); do \
+	  CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -trimpath -o /dev/null ./cmd/heyi; \
+	  CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -trimpath -o /dev/null ./cmd/fleetsim; \
+	  CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) vet -trimpath ./media/rtc ./cmd/fleetsim; \
+	done
+
+test-go: $(BUILD)/pg $(FONTS) ## Go tests on SQLite and on real PostgreSQL and Redis started for them
 	$(BUILD)/pg -- $(GO) test -timeout 15m ./...
 
 # the kills of TestHandoffChaos hit another process: its detector would be killed with it
@@ -45,6 +59,12 @@ test-e2e: ui $(BUILD)/heyi $(BUILD)/fleetsim ## browsers against the real progra
 test-signed: ui $(BUILD)/heyi $(BUILD)/fleetsim ## a whole mediation in browsers: signed, on paper, refused, failed, also by the desk alone; every screen looked at
 	cd $(UI) && node e2e/run.mjs signed bydesk looks
 
+test-cluster: ui $(BUILD)/heyi $(BUILD)/pg ## two nodes under TLS on one PostgreSQL: TV on one, desk on the other, the room's node killed
+	cd $(UI) && node e2e/run.mjs cluster
+
+test-console: ui $(BUILD)/heyi $(BUILD)/fleetsim ## the console with 100,000 devices in a browser, on a quiet machine (seeding takes a minute)
+	cd $(UI) && node e2e/run.mjs console
+
 lint: $(BUILD)/tools/golangci-lint ## static checks, zero findings
 	$(GO) vet ./...
 	$(BUILD)/tools/golangci-lint run --allow-parallel-runners
@@ -52,13 +72,22 @@ lint: $(BUILD)/tools/golangci-lint ## static checks, zero findings
 bench: $(BUILD)/heyi $(BUILD)/fleetsim $(BUILD)/pg ## figures: links, connects, media, durable commands; also build/bench.json
 	$(BUILD)/fleetsim bench -heyi $(BUILD)/heyi -config configs/bench.yaml -json $(BUILD)/bench.json
 	@$(MAKE) --no-print-directory bench-store
+	@$(MAKE) --no-print-directory bench-console
 
 bench-store: $(BUILD)/fleetsim $(BUILD)/pg # durable commands of 64 callers beside a bare insert; adds to build/bench.json
 	$(BUILD)/pg -- $(GO) test ./store -run '^$$' -bench 'BenchmarkWrite/(sqlite|postgres)/^64$$/^(bare|command)$$' -benchtime 3s -count 3 -timeout 10m \
 	  | $(BUILD)/fleetsim store-figures -json $(BUILD)/bench.json
 
+bench-console: $(BUILD)/fleetsim $(BUILD)/pg # lists, windows and counts of 100,000 devices on both engines; adds to build/bench.json
+	$(BUILD)/pg -- $(GO) test ./store -run '^$$' -bench '^BenchmarkFleet$$' -benchtime 20x -timeout 20m | tee -a /dev/stderr \
+	  | $(BUILD)/fleetsim console-figures -json $(BUILD)/bench.json
+
 chaos-handoff: $(BUILD)/pg $(FONTS) ## kill -9 between signature and receipt, TRIALS=300 times, on both databases (SEED= repeats a run)
 	HEYI_TEST_TRIALS=$(TRIALS) HEYI_TEST_SEED=$(SEED) $(BUILD)/pg -- $(GO) test ./store -count=1 -v -run '^TestHandoffChaos$$' -timeout 90m
+
+FAULTS ?= 200
+chaos: $(BUILD)/heyi $(BUILD)/chaos $(BUILD)/heyi-clock ## three nodes under FAULTS=200 injected faults: kills, pauses, cuts, clocks (SEED= repeats the choices of a run)
+	$(BUILD)/chaos -heyi $(BUILD)/heyi -clock $(BUILD)/heyi-clock -fonts $(BUILD)/fonts -faults $(FAULTS) $(if $(SEED),-seed $(SEED)) -json $(BUILD)/chaos.json
 
 bench-call: ui $(BUILD)/heyi ## OK on the ring to the first decoded frame, five calls in Chromium, on a quiet machine
 	cd $(UI) && node e2e/run.mjs latency
@@ -103,6 +132,12 @@ $(BUILD)/heyi: $(GO_SOURCES) go.mod $(BUILD)/ui.stamp $(wildcard store/migration
 
 $(BUILD)/fleetsim: $(GO_SOURCES) go.mod
 	CGO_ENABLED=0 $(GO) build -trimpath -o $@ ./cmd/fleetsim
+
+$(BUILD)/chaos: $(GO_SOURCES) go.mod
+	CGO_ENABLED=0 $(GO) build -trimpath -o $@ ./test/chaos
+
+$(BUILD)/heyi-clock: $(BUILD)/heyi $(BUILD)/chaos # the same sources with a clock that can jump (docs/chaos.md)
+	$(BUILD)/chaos clock ./cmd/heyi $@
 
 $(BUILD)/pg: $(wildcard store/storetest/pg/*.go) go.mod
 	$(GO) build -o $@ ./store/storetest/pg

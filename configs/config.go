@@ -23,6 +23,11 @@ import (
 //go:embed heyi.example.yaml
 var Example []byte
 
+// ClusterExample is what one of several nodes needs beside the defaults.
+//
+//go:embed cluster.example.yaml
+var ClusterExample []byte
+
 // Config is everything an operator may set. Durations are Go durations ("15s"), sizes are bytes.
 type Config struct {
 	Demo  bool     `yaml:"demo"`
@@ -32,6 +37,7 @@ type Config struct {
 	Node    Node    `yaml:"node"`
 	HTTP    HTTP    `yaml:"http"`
 	Store   Store   `yaml:"store"`
+	Coord   Coord   `yaml:"coord"`
 	Link    Link    `yaml:"link"`
 	People  People  `yaml:"people"`
 	Fleet   Fleet   `yaml:"fleet"`
@@ -47,7 +53,10 @@ type Config struct {
 
 // Node names this process.
 type Node struct {
-	Name string `yaml:"name"`
+	Name   string `yaml:"name"`
+	URL    string `yaml:"url"`
+	Health string `yaml:"health"`
+	Region string `yaml:"region"`
 }
 
 // HTTP is the front door.
@@ -63,16 +72,36 @@ type HTTP struct {
 	BodyLimit      int           `yaml:"body_limit"`
 	UploadLimit    int           `yaml:"upload_limit"`
 	MetricsToken   string        `yaml:"metrics_token"`
+	MetricsEvery   time.Duration `yaml:"metrics_every"`
 	DrainTimeout   time.Duration `yaml:"drain_timeout"`
 }
 
 // Store is the database.
 type Store struct {
-	Driver   string `yaml:"driver"`
-	DSN      string `yaml:"dsn"`
-	Readers  int    `yaml:"readers"`
-	BatchMax int    `yaml:"batch_max"`
+	Driver     string        `yaml:"driver"`
+	DSN        string        `yaml:"dsn"`
+	Readers    int           `yaml:"readers"`
+	BatchMax   int           `yaml:"batch_max"`
+	ClockEvery time.Duration `yaml:"clock_every"`
 }
+
+// Coord is how the nodes of one installation tell each other that something changed.
+type Coord struct {
+	Driver     string        `yaml:"driver"`
+	URL        string        `yaml:"url"`
+	Prefix     string        `yaml:"prefix"`
+	Timeout    time.Duration `yaml:"timeout"`
+	Beat       time.Duration `yaml:"beat"`
+	BreakAfter int           `yaml:"break_after"`
+	BreakFor   time.Duration `yaml:"break_for"`
+	Sweep      time.Duration `yaml:"sweep"`
+}
+
+// The engines of Coord.
+const (
+	CoordMemory = "memory" // one node
+	CoordRedis  = "redis"  // several
+)
 
 // Link bounds websocket links.
 type Link struct {
@@ -93,6 +122,8 @@ type Link struct {
 	WantWithin    time.Duration `yaml:"want_within"`
 	AuthFails     int           `yaml:"auth_fails"`
 	AuthBlock     time.Duration `yaml:"auth_block"`
+	AckTimeout    time.Duration `yaml:"ack_timeout"`
+	DownSweep     time.Duration `yaml:"down_sweep"`
 }
 
 // People bounds sign-in.
@@ -116,6 +147,14 @@ type Fleet struct {
 	Sweep        time.Duration `yaml:"sweep"`
 	CredLife     time.Duration `yaml:"cred_life"`
 	EventsKept   int           `yaml:"events_kept"`
+	Audit        time.Duration `yaml:"audit"`
+	LinksKept    time.Duration `yaml:"links_kept"`
+
+	CommandsOpen  int           `yaml:"commands_open"`
+	CommandsKept  time.Duration `yaml:"commands_kept"`
+	CommandSilent time.Duration `yaml:"command_silent"`
+	FilesKept     time.Duration `yaml:"files_kept"`
+	FileMax       int           `yaml:"file_max"`
 }
 
 // Queue holds the promises of the waiting line.
@@ -141,11 +180,17 @@ type Room struct {
 
 // Media is the SFU.
 type Media struct {
-	ListenUDP []string      `yaml:"listen_udp"`
-	PublicIPs []string      `yaml:"public_ips"`
-	Profile   string        `yaml:"profile"`
-	MaxRooms  int           `yaml:"max_rooms"`
-	SpecSweep time.Duration `yaml:"spec_sweep"`
+	ListenUDP     []string      `yaml:"listen_udp"`
+	PublicIPs     []string      `yaml:"public_ips"`
+	Profile       string        `yaml:"profile"`
+	MaxRooms      int           `yaml:"max_rooms"`
+	SpecSweep     time.Duration `yaml:"spec_sweep"`
+	LeaseTTL      time.Duration `yaml:"lease_ttl"`
+	LeaseRenew    time.Duration `yaml:"lease_renew"`
+	FrozenMax     time.Duration `yaml:"frozen_max"`
+	DrainDeadline time.Duration `yaml:"drain_deadline"`
+	DrainOverlap  time.Duration `yaml:"drain_overlap"`
+	DrainSettle   time.Duration `yaml:"drain_settle"`
 }
 
 // Texts says how texts reach people's phones.
@@ -201,13 +246,17 @@ type Log struct {
 func Default() Config {
 	return Config{
 		Data: "data", Roles: []string{RoleAll},
-		HTTP:  HTTP{Listen: "127.0.0.1:8480", BodyLimit: 1 << 20, UploadLimit: 25 << 20, DrainTimeout: 20 * time.Second},
-		Store: Store{Driver: "sqlite", Readers: 4, BatchMax: 256},
+		HTTP:  HTTP{Listen: "127.0.0.1:8480", BodyLimit: 1 << 20, UploadLimit: 25 << 20, MetricsEvery: 15 * time.Second, DrainTimeout: 20 * time.Second},
+		Store: Store{Driver: "sqlite", Readers: 4, BatchMax: 256, ClockEvery: 5 * time.Second},
+		Coord: Coord{
+			Driver: CoordMemory, Prefix: "heyi", Timeout: 300 * time.Millisecond, Beat: time.Second, BreakAfter: 3, BreakFor: time.Second,
+			Sweep: 5 * time.Second,
+		},
 		Link: Link{
 			PendingMax: 2000, ConnectRate: 1000, AddressRate: 200, AddressBurst: 2000, AuthTimeout: 10 * time.Second,
 			Ping: 45 * time.Second, DeadAfter: 100 * time.Second, Frame: 64 << 10, SendBuffer: 256 << 10,
 			WriteTimeout: 10 * time.Second, Rate: 20, Burst: 60, EpochBatch: 200, EpochInterval: 20 * time.Millisecond,
-			WantWithin: 30 * time.Second, AuthFails: 200, AuthBlock: 15 * time.Minute,
+			WantWithin: 30 * time.Second, AuthFails: 200, AuthBlock: 15 * time.Minute, AckTimeout: 30 * time.Second, DownSweep: 5 * time.Second,
 		},
 		People: People{
 			SessionMax: 12 * time.Hour, SessionIdle: time.Hour, RequireTOTP: true, WrongMax: 5, WrongWindow: 10 * time.Minute,
@@ -215,15 +264,20 @@ func Default() Config {
 		},
 		Fleet: Fleet{
 			DemoUnit: "150430206201", ClaimLife: 10 * time.Minute, ClaimsPerMin: 30, Grace: time.Minute, Sweep: 5 * time.Second,
-			CredLife: 180 * 24 * time.Hour, EventsKept: 200,
+			CredLife: 180 * 24 * time.Hour, EventsKept: 200, Audit: 10 * time.Minute, LinksKept: 400 * 24 * time.Hour,
+			CommandsOpen: 1000, CommandsKept: 180 * 24 * time.Hour, CommandSilent: 7 * 24 * time.Hour, FilesKept: 30 * 24 * time.Hour, FileMax: 4 << 20,
 		},
 		Queue: Queue{
 			OfferLease: 15 * time.Second, Ring: 30 * time.Second, Missed: 10 * time.Minute, Grace: 2 * time.Minute,
 			Parked: 30 * time.Minute, WrapUp: 2 * time.Minute, SeatLost: time.Minute, TicketsPerHour: 10,
 			MatchEvery: 500 * time.Millisecond,
 		},
-		Room:    Room{Grace: 2 * time.Minute, Suspended: 10 * time.Minute, Capture: 10 * time.Minute, Invite: 24 * time.Hour},
-		Media:   Media{ListenUDP: []string{"127.0.0.1:7882"}, Profile: "auto", MaxRooms: 100, SpecSweep: 500 * time.Millisecond},
+		Room: Room{Grace: 2 * time.Minute, Suspended: 10 * time.Minute, Capture: 10 * time.Minute, Invite: 24 * time.Hour},
+		Media: Media{
+			ListenUDP: []string{"127.0.0.1:7882"}, Profile: "auto", MaxRooms: 100, SpecSweep: 500 * time.Millisecond,
+			LeaseTTL: 4 * time.Second, LeaseRenew: time.Second, FrozenMax: 10 * time.Minute, DrainDeadline: 10 * time.Minute,
+			DrainOverlap: 5 * time.Second, DrainSettle: 10 * time.Second,
+		},
 		Log:     Log{Level: "info", Format: "text"},
 		Handoff: Handoff{Target: Embedded, DeadAfter: 24 * time.Hour, Seal: "ed25519"},
 		Cases:   Cases{Senders: []Sender{}},
@@ -352,6 +406,9 @@ func (c *Config) Validate() error {
 	if err := c.Handoff.validate(); err != nil {
 		return err
 	}
+	if err := c.Coord.validate(); err != nil {
+		return err
+	}
 	for i, s := range c.Cases.Senders {
 		if s.Name == "" || s.KID == "" || s.Pub == "" || s.Alg != "ed25519" && s.Alg != "sm2" {
 			return fmt.Errorf("cases.senders %d: want name, kid, alg (ed25519 or sm2) and pub, as heyi admin handoff key prints them", i+1)
@@ -369,6 +426,15 @@ func (c *Config) Validate() error {
 	if c.Media.Profile != "auto" && c.Media.Profile != "e2e" {
 		return fmt.Errorf("media.profile %q: want auto or e2e", c.Media.Profile)
 	}
+	if err := c.Node.validate(); err != nil {
+		return err
+	}
+	if c.Media.LeaseRenew <= 0 || c.Media.LeaseTTL < 3*c.Media.LeaseRenew {
+		return errors.New("media.lease_ttl: must be at least three times media.lease_renew, or one late renewal costs all rooms their node")
+	}
+	if c.Media.MaxRooms < 0 {
+		return errors.New("media.max_rooms: want a number, 0 for a node that takes no rooms")
+	}
 	if len(c.Media.ListenUDP) == 0 {
 		return errors.New("media.listen_udp: name at least one address, 127.0.0.1:7882")
 	}
@@ -384,21 +450,38 @@ func (c *Config) Validate() error {
 	for name, d := range map[string]time.Duration{
 		"queue.offer_lease": c.Queue.OfferLease, "queue.ring": c.Queue.Ring, "queue.missed": c.Queue.Missed,
 		"queue.grace": c.Queue.Grace, "queue.parked": c.Queue.Parked, "queue.wrap_up": c.Queue.WrapUp,
+		"media.spec_sweep": c.Media.SpecSweep, "media.frozen_max": c.Media.FrozenMax, "media.drain_deadline": c.Media.DrainDeadline, "media.drain_overlap": c.Media.DrainOverlap, "media.drain_settle": c.Media.DrainSettle,
 		"room.grace": c.Room.Grace, "room.suspended": c.Room.Suspended, "room.capture": c.Room.Capture, "room.invite": c.Room.Invite,
 		"link.ping": c.Link.Ping, "link.dead_after": c.Link.DeadAfter, "link.auth_timeout": c.Link.AuthTimeout,
-		"fleet.grace": c.Fleet.Grace, "link.want_within": c.Link.WantWithin, "link.auth_block": c.Link.AuthBlock, "fleet.claim_life": c.Fleet.ClaimLife, "people.session_max": c.People.SessionMax,
+		"http.metrics_every": c.HTTP.MetricsEvery,
+		"fleet.audit":        c.Fleet.Audit, "fleet.links_kept": c.Fleet.LinksKept,
+		"store.clock_every": c.Store.ClockEvery, "fleet.grace": c.Fleet.Grace, "link.want_within": c.Link.WantWithin, "link.auth_block": c.Link.AuthBlock, "fleet.claim_life": c.Fleet.ClaimLife, "people.session_max": c.People.SessionMax,
+		"fleet.commands_kept": c.Fleet.CommandsKept, "fleet.command_silent": c.Fleet.CommandSilent, "fleet.files_kept": c.Fleet.FilesKept,
+		"link.ack_timeout": c.Link.AckTimeout, "link.down_sweep": c.Link.DownSweep,
 	} {
 		if d <= 0 {
 			return fmt.Errorf("%s: want a duration above zero", name)
 		}
 	}
-	for name, n := range map[string]int{"fleet.events_kept": c.Fleet.EventsKept, "link.auth_fails": c.Link.AuthFails} {
+	for name, n := range map[string]int{
+		"fleet.events_kept": c.Fleet.EventsKept, "link.auth_fails": c.Link.AuthFails, "fleet.commands_open": c.Fleet.CommandsOpen, "fleet.file_max": c.Fleet.FileMax,
+	} {
 		if n <= 0 {
 			return fmt.Errorf("%s: want a number above zero", name)
 		}
 	}
 	if c.Link.DeadAfter <= c.Link.Ping {
 		return errors.New("link.dead_after: must be longer than link.ping")
+	}
+	return nil
+}
+
+func (n Node) validate() error {
+	for key, s := range map[string]string{"node.url": n.URL, "node.health": n.Health} {
+		u, err := url.Parse(s)
+		if s != "" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || key == "node.url" && strings.Trim(u.Path, "/")+u.RawQuery != "") {
+			return fmt.Errorf("%s %q: want the address of this very node, https://g1.example:8480", key, s)
+		}
 	}
 	return nil
 }
@@ -420,6 +503,36 @@ func (h Handoff) validate() error {
 	return nil
 }
 
+func (c Coord) validate() error {
+	switch c.Driver {
+	case CoordMemory:
+		if c.URL != "" {
+			return errors.New("coord.url: is for coord.driver redis; set the driver, or leave the address out")
+		}
+	case CoordRedis:
+		if u, err := url.Parse(c.URL); err != nil || u.Host == "" || u.Scheme != "redis" && u.Scheme != "rediss" {
+			return errors.New("coord.url: want redis://host:port or rediss://user:password@host:port") // the address may hold a password
+		}
+		if c.Prefix == "" || strings.ContainsAny(c.Prefix, "{} \t\n") {
+			return fmt.Errorf("coord.prefix %q: want a word without spaces and braces, the same on every node", c.Prefix)
+		}
+	default:
+		return fmt.Errorf("coord.driver %q: want memory (one node) or redis (several)", c.Driver)
+	}
+	for name, d := range map[string]time.Duration{"coord.timeout": c.Timeout, "coord.break_for": c.BreakFor, "coord.sweep": c.Sweep} {
+		if d <= 0 {
+			return fmt.Errorf("%s: want a duration above zero", name)
+		}
+	}
+	if c.Beat <= c.Timeout {
+		return errors.New("coord.beat: must be longer than coord.timeout")
+	}
+	if c.BreakAfter <= 0 {
+		return errors.New("coord.break_after: want a number above zero")
+	}
+	return nil
+}
+
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
@@ -435,6 +548,9 @@ func (c Config) Redacted() string {
 	}
 	if i := strings.Index(c.Store.DSN, "@"); i > 0 {
 		c.Store.DSN = "(set)" + c.Store.DSN[i:]
+	}
+	if i := strings.LastIndex(c.Coord.URL, "@"); i > 0 {
+		c.Coord.URL = "(set)" + c.Coord.URL[i:]
 	}
 	b, err := yaml.Marshal(c)
 	if err != nil {

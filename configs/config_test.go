@@ -1,6 +1,7 @@
 package configs_test
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,6 +44,25 @@ func TestExampleDocumentsEveryKey(t *testing.T) {
 	}
 }
 
+// The example of a cluster loads, validates, and says what a second node needs.
+func TestClusterExampleWorks(t *testing.T) {
+	t.Parallel()
+	c, err := configs.Load("cluster.example.yaml", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Store.Driver != "postgres" || c.Coord.Driver != configs.CoordRedis || c.Coord.URL == "" || c.Node.Name == "" || c.HTTP.PublicURL == "" {
+		t.Errorf("the example is no cluster: %+v", c)
+	}
+	onDisk, err := os.ReadFile("cluster.example.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(onDisk, configs.ClusterExample) {
+		t.Error("the embedded example is another one")
+	}
+}
+
 func TestLoadSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -62,6 +82,13 @@ func TestLoadSaysWhatIsWrong(t *testing.T) {
 		"packages in the clear":     {"", []string{"HEYI_HANDOFF_TARGET=http://cases.example"}, "handoff.target"},
 		"a seal nobody knows":       {"handoff: {seal: rsa}\n", nil, "handoff.seal"},
 		"a sender without key":      {"cases: {senders: [{name: x, kid: y, alg: ed25519}]}\n", nil, "cases.senders"},
+		"an unknown engine":         {"", []string{"HEYI_COORD_DRIVER=etcd"}, "coord.driver"},
+		"redis without address":     {"coord: {driver: redis}\n", nil, "coord.url"},
+		"an address without redis":  {"", []string{"HEYI_COORD_URL=redis://127.0.0.1:6379"}, "coord.driver"},
+		"redis over http":           {"coord: {driver: redis, url: \"http://r:6379\"}\n", nil, "coord.url"},
+		"a prefix with a tag":       {"coord: {driver: redis, url: \"redis://r:6379\", prefix: \"{x}\"}\n", nil, "coord.prefix"},
+		"a beat within the timeout": {"coord: {beat: 200ms}\n", nil, "coord.beat"},
+		"a sweep of no time":        {"coord: {sweep: 0s}\n", nil, "coord.sweep"},
 		"dead before the ping":      {"link: {dead_after: 10s}\n", nil, "link.dead_after"},
 	}
 	for name, tt := range tests {
@@ -102,6 +129,7 @@ func TestRedactedHidesSecrets(t *testing.T) {
 	c := configs.Default()
 	c.Store.DSN = "postgres://heyi:geheim@db/heyi"
 	c.HTTP.MetricsToken = "geheim"
+	c.Coord.URL = "rediss://heyi:geheim@redis:6379"
 	if strings.Contains(c.Redacted(), "geheim") {
 		t.Error("a secret stands in the redacted configuration")
 	}

@@ -26,6 +26,28 @@ func (c Chip) Known() bool {
 	return false
 }
 
+// Rank orders chips: what needs a hand first.
+func (c Chip) Rank() int {
+	switch c {
+	case ChipQuarantined:
+		return 0
+	case ChipPending:
+		return 1
+	case ChipOffline:
+		return 2
+	case ChipLost:
+		return 3
+	case ChipSuspect:
+		return 4
+	case ChipOnline:
+		return 5
+	case ChipDisabled:
+		return 6
+	case ChipRetired:
+	}
+	return 7
+}
+
 // LostAfter is how long a device of a class may be off before it counts as 失联.
 func LostAfter(c Class) time.Duration {
 	if c == Public {
@@ -34,7 +56,8 @@ func LostAfter(c Class) time.Duration {
 	return 30 * 24 * time.Hour
 }
 
-// ChipOf derives the chip from the facts. since is when the presence state began.
+// ChipOf derives the chip from the facts. since is when the presence state began. The store keeps the chip beside the
+// facts and changes it in the same statement; only the step from offline to lost waits for the sweeper.
 func ChipOf(l Life, p State, c Class, since, now time.Time) Chip {
 	switch l {
 	case Disabled:

@@ -106,6 +106,8 @@ type Device struct {
 // Row is a device with its presence, as lists show it. Use comes from the queue's tables.
 type Row struct {
 	Device
+	Chip      Chip
+	Tier      Tier
 	Epoch     int64
 	Presence  State
 	Cause     string

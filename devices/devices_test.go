@@ -133,14 +133,26 @@ func newCA(t *testing.T, kid string) devices.CAKey {
 
 func TestCursor(t *testing.T) {
 	t.Parallel()
-	p := devices.Position{Name: "电视 1", ID: ident.New[ident.DeviceID]()}
+	p := devices.Position{Text: "电视 1", N: 3, ID: ident.New[ident.DeviceID]()}
 	got, err := devices.ParseCursor(p.Cursor())
 	if err != nil || got != p {
 		t.Errorf("%+v, %v", got, err)
 	}
-	for _, bad := range []string{"x", "e30", base64.RawURLEncoding.EncodeToString([]byte(`{"n":"a","i":"b"}`))} {
+	for _, bad := range []string{"x", "e30", base64.RawURLEncoding.EncodeToString([]byte(`{"t":"a","i":"b"}`))} {
 		if _, err := devices.ParseCursor(bad); fault.CodeOf(err) != "list.bad_cursor" {
 			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
+func TestTierOf(t *testing.T) {
+	t.Parallel()
+	for engine, want := range map[string]devices.Tier{
+		"Chrome/66.0": devices.TierC, "Mozilla/5.0 (X11) AppleWebKit/537.36 Chrome/83.0.4103.61 Safari/537.36": devices.TierA, "chromium 72": devices.TierB,
+		"58": devices.TierD, "HeadlessChrome/120": devices.TierA, "": "", "Firefox/115": "", "Chrome": "",
+	} {
+		if got := devices.TierOf(engine); got != want {
+			t.Errorf("%q is %q, want %q", engine, got, want)
 		}
 	}
 }

@@ -54,6 +54,7 @@ type LinkDown struct {
 	Epoch  int64
 	Cause  string // network, idle, reboot, update, user_off, deploy, server_closed, slow
 	At     int64
+	Bytes  int64 // received and sent
 }
 
 // Sighting is a sign of life of a live link.
@@ -61,6 +62,14 @@ type Sighting struct {
 	Device ident.DeviceID
 	Epoch  int64
 	At     int64
+}
+
+// Kick says that what a node still holds of a device's links is over: its life or key changed, or another node has the
+// device now.
+type Kick struct {
+	Device ident.DeviceID
+	Below  int64 // links of a lower epoch
+	Life   Life  // empty: superseded
 }
 
 // NodeID is this process in presence rows: its stable name and its incarnation, the epoch of its lease node/<name>.
@@ -109,6 +118,7 @@ type Swept struct {
 	Shifted time.Duration // downtime that was added to open graces
 	Lost    int           // links of lost nodes that became suspect
 	Offline []ident.DeviceID
+	Faded   int // devices that were offline for so long that they are lost now
 }
 
 // Leases are the right to sweep; the node's own renewal keeps them.
@@ -302,10 +312,10 @@ func (p *Presence) sweep(ctx context.Context, s *sweeper) error {
 		if done.Shifted > 0 {
 			p.d.Logger.InfoContext(ctx, "presence graces shifted by downtime", slog.Duration("by", done.Shifted))
 		}
-		if len(done.Offline)+done.Lost > 0 {
+		if len(done.Offline)+done.Lost+done.Faded > 0 {
 			p.changed(ctx)
 		}
-		if len(done.Offline) < sweepLimit && done.Lost < sweepLimit {
+		if len(done.Offline) < sweepLimit && done.Lost < sweepLimit && done.Faded < sweepLimit {
 			return nil
 		}
 	}

@@ -38,9 +38,7 @@ type FleetStore interface {
 	// SetLife moves a device along an edge of Life. fault.Conflict "device.life".
 	SetLife(ctx context.Context, c LifeChange) (Enrolled, error)
 	DeviceRow(ctx context.Context, s Scope, id ident.DeviceID) (Row, error)
-	DeviceRows(ctx context.Context, s Scope, f Filter) (Page, error)
 	DeviceEvents(ctx context.Context, s Scope, id ident.DeviceID, limit int) ([]audit.Event, error)
-	CountUnits(ctx context.Context, s Scope) (map[ident.UnitID]Count, error)
 	OpenVisit(ctx context.Context, v Visit, key string) (Visit, error)
 	Situated(ctx context.Context, id ident.DeviceID) (Device, *Visit, error)
 }
@@ -59,12 +57,14 @@ type Config struct {
 	ClaimsPerMinute int           // an address; 30
 	WrongCodes      int           // an operator in 10 minutes; 10
 	ClaimSweep      time.Duration // how often a long poll looks again without a nudge; 5 s
+	CountsKept      time.Duration // how old the counts beside a list may be; 1 s
 }
 
 // Deps are what a Registry works with. All must be set.
 type Deps struct {
 	Claims  ClaimStore
 	Fleet   FleetStore
+	Lists   ListStore
 	CA      CA
 	Limiter coord.Limiter
 	Nudges  coord.Nudges
@@ -77,6 +77,7 @@ type Registry struct {
 	cfg     Config
 	claims  ClaimStore
 	fleet   FleetStore
+	lists   *lists
 	ca      CA
 	limiter coord.Limiter
 	nudges  coord.Nudges
@@ -101,8 +102,11 @@ func NewRegistry(cfg Config, d Deps) *Registry {
 	if cfg.ClaimSweep == 0 {
 		cfg.ClaimSweep = 5 * time.Second
 	}
+	if cfg.CountsKept == 0 {
+		cfg.CountsKept = time.Second
+	}
 	return &Registry{
-		cfg: cfg, claims: d.Claims, fleet: d.Fleet, ca: d.CA, limiter: d.Limiter, nudges: d.Nudges, now: d.Now, logger: d.Logger,
+		cfg: cfg, claims: d.Claims, fleet: d.Fleet, lists: newLists(d.Lists, d.Now, cfg.CountsKept), ca: d.CA, limiter: d.Limiter, nudges: d.Nudges, now: d.Now, logger: d.Logger,
 	}
 }
 
@@ -166,8 +170,63 @@ func (r *Registry) Devices(ctx context.Context, s Scope, f Filter) (Page, error)
 	if err := f.check(); err != nil {
 		return Page{}, err
 	}
-	f.Now = r.now()
-	return r.fleet.DeviceRows(ctx, s, f)
+	page, err := r.lists.store.DeviceRows(ctx, s, f)
+	if err != nil {
+		return Page{}, err
+	}
+	if whole := f.Chip == "" && f.Cursor == "" && f.Offset == 0 && page.Next == ""; whole { // the page is the list: it counts itself
+		page.Chips = Tally{}
+		for _, row := range page.Rows {
+			page.Chips[row.Chip]++
+		}
+	} else if page.Chips, err = r.lists.tally(ctx, s, f); err != nil {
+		return Page{}, err
+	}
+	page.Total = page.Chips.Of(f.Chip)
+	return page, nil
+}
+
+// Watched is how the rows of a window stand now.
+type Watched struct {
+	Rows  []Row // those that are in the scope and still match the filter
+	Total int   // of the whole filter
+}
+
+// Watch reads the rows of a window again, at most MaxRows. It costs by the number of ids, not by the size of the fleet;
+// under tells which units lie in the filter's subtree. fault.Invalid "list.bad_filter".
+func (r *Registry) Watch(ctx context.Context, s Scope, f Filter, ids []ident.DeviceID, under func(root, unit ident.UnitID) bool) (Watched, error) {
+	if err := f.check(); err != nil {
+		return Watched{}, err
+	}
+	if len(ids) > MaxRows {
+		return Watched{}, fault.InField("list.bad_filter", "ids")
+	}
+	rows, err := r.lists.rows(ctx, s, ids)
+	if err != nil {
+		return Watched{}, err
+	}
+	var out Watched
+	for _, row := range rows {
+		if f.Match(row, under) {
+			out.Rows = append(out.Rows, row)
+		}
+	}
+	tally, err := r.lists.tally(ctx, s, f)
+	out.Total = tally.Of(f.Chip)
+	return out, err
+}
+
+// NoteExport writes down who took a list with him, by which filter and how long it was. fault.Invalid "list.bad_filter".
+func (r *Registry) NoteExport(ctx context.Context, s Scope, f Filter, rows int) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	return r.lists.store.NoteExport(ctx, s, f, rows, r.now().UnixMicro())
+}
+
+// Models lists the models of the scope, the most frequent first; at most a minute old.
+func (r *Registry) Models(ctx context.Context, s Scope) (Models, error) {
+	return r.lists.models(ctx, s)
 }
 
 // Events returns the newest events of a device, newest first. fault.NotFound "device.not_found".
@@ -175,17 +234,44 @@ func (r *Registry) Events(ctx context.Context, s Scope, id ident.DeviceID, limit
 	return r.fleet.DeviceEvents(ctx, s, id, limit)
 }
 
-// Count is how many devices a unit has, retired ones left out.
-type Count struct{ Total, Online, Suspect, Offline int }
+// Count is how many devices a unit has, retired ones left out. Offline has the lost ones in it; Fault are those whose
+// absence is one: fixed in a public place and off.
+type Count struct{ Total, Online, Suspect, Offline, Lost, Fault, Quarantined int }
 
 // Add returns the sum.
 func (c Count) Add(o Count) Count {
-	return Count{c.Total + o.Total, c.Online + o.Online, c.Suspect + o.Suspect, c.Offline + o.Offline}
+	return Count{c.Total + o.Total, c.Online + o.Online, c.Suspect + o.Suspect, c.Offline + o.Offline, c.Lost + o.Lost, c.Fault + o.Fault, c.Quarantined + o.Quarantined}
+}
+
+// Put adds n devices of a class with a chip.
+func (c Count) Put(class Class, chip Chip, n int) Count {
+	if chip == ChipRetired {
+		return c
+	}
+	c.Total += n
+	switch chip {
+	case ChipOnline:
+		c.Online += n
+	case ChipSuspect:
+		c.Suspect += n
+	case ChipOffline, ChipLost:
+		c.Offline += n
+		if chip == ChipLost {
+			c.Lost += n
+		}
+		if class == Public {
+			c.Fault += n
+		}
+	case ChipQuarantined:
+		c.Quarantined += n
+	case ChipDisabled, ChipRetired, ChipPending:
+	}
+	return c
 }
 
 // Counts returns for every unit of the scope what stands in that very unit; the caller sums up the tree.
 func (r *Registry) Counts(ctx context.Context, s Scope) (map[ident.UnitID]Count, error) {
-	return r.fleet.CountUnits(ctx, s)
+	return r.lists.units(ctx, s)
 }
 
 // KickWhy is the Why of the nudge to "device/<id>" that ends a device's links after its life or key changed. The nudge
@@ -200,6 +286,7 @@ func (r *Registry) kick(ctx context.Context, id ident.DeviceID, epoch int64, l L
 
 // changed tells live views that a device's row changed.
 func (r *Registry) changed(ctx context.Context, id ident.DeviceID) {
+	r.lists.forget()
 	r.nudges.Publish(ctx, coord.Nudge{To: coord.ToConsole, ID: "devices", Why: string(id)})
 }
 
@@ -207,10 +294,10 @@ func (r *Registry) nudge(ctx context.Context, to, id, why string) {
 	r.nudges.Publish(ctx, coord.Nudge{To: to, ID: id, Why: why})
 }
 
-// listen puts a token into c for every nudge to an address, until stop.
+// listen puts a token into c for every nudge to an address, and when nudges were lost, until stop.
 func (r *Registry) listen(to string, c chan<- struct{}) (stop func()) {
 	return r.nudges.Subscribe(func(n coord.Nudge) {
-		if n.To != to {
+		if n.To != to && n.To != coord.ToGap {
 			return
 		}
 		select {

@@ -27,7 +27,9 @@ type Resume struct {
 // StreamsAt is the stored side of both streams.
 type StreamsAt struct {
 	Down      string
-	DownNext  int64 // seq of the next frame to the terminal
+	DownTail  int64 // last place of the stream to the terminal
+	DownAcked int64 // last frame of it that the terminal has processed, or that nobody needs any more
+	DownSent  int64 // last frame of it that any link was ever given; what comes behind it the terminal cannot have
 	Up        string
 	UpAcked   int64  // last frame of the terminal that is stored
 	Inventory string // hash of the stored inventory, '' : none
@@ -38,6 +40,7 @@ type Resumption struct {
 	StreamsAt
 	Resumed       bool // the terminal's place in the down stream is known
 	Gap           bool // something between the two was lost: full documents are exchanged anew
+	Forgot        bool // what the terminal was given and did not finish it will never tell about
 	WantInventory bool
 }
 
@@ -47,29 +50,34 @@ const (
 	JournalGap  = "journal_gap"  // the terminal's journal begins behind what is stored: the database is older than it was
 )
 
-// PlanResume compares what is stored with what a terminal says. It returns the answer, whether the stored row changes to
-// the answer's position, and the kind of report that belongs on the time line, "" for none. fresh is the id of a down
-// stream should a new one be needed; known is false when nothing is stored.
+// PlanResume compares what is stored with what a terminal says. It returns the answer, whether the stored ids and the
+// position of the up stream change to the answer's, and the kind of report that belongs on the time line, "" for none.
+// fresh is the id of a down stream should a new one be needed; known is false when nothing is stored.
+//
+// The place up to which frames were given never goes back: a terminal may have taken more than its word says, because what
+// it remembers of its place may be older than what it remembers of commands.
 func PlanResume(stored StreamsAt, known bool, r Resume, fresh string) (out Resumption, write bool, report string) {
 	out.StreamsAt = stored
 	if !known {
-		out.StreamsAt = StreamsAt{Down: fresh, DownNext: 1}
+		out.StreamsAt = StreamsAt{Down: fresh}
 		write = true
 	}
 	switch {
-	case r.DownStream == "": // a terminal that never heard of a down stream has lost nothing
-	case r.DownStream != out.Down:
-		out.Gap = true
-	case r.DownSeq >= out.DownNext: // it has processed what we never sent: we are an older copy of ourselves
-		out.Down, out.DownNext = fresh, 1
+	case r.DownStream == "" || r.DownStream != out.Down: // its memory of this stream, if it ever had one, is gone
+		out.Gap = r.DownStream != ""
+		out.Forgot = out.DownSent > 0
+		out.DownAcked = out.DownSent
+	case r.DownSeq > out.DownSent: // it has processed what we never sent: we are an older copy of ourselves
+		out.Down = fresh
 		out.Gap, write = true, true
 	default:
 		out.Resumed = true
+		out.DownAcked = max(out.DownAcked, r.DownSeq)
 	}
 	switch {
 	case r.UpStream != out.Up && (out.Up != "" || r.UpSeq > 0):
 		if out.Up != "" {
-			report = JournalLost
+			report, out.Forgot = JournalLost, true
 		}
 		out.Up, out.UpAcked, write = r.UpStream, r.UpSeq, true
 	case r.UpStream != out.Up: // its first connect: the first frame writes the id, so that a connect writes nothing here
@@ -129,7 +137,7 @@ func word(s string) bool {
 // object reports whether b is a JSON object or empty; b is valid JSON.
 func object(b json.RawMessage) bool { return len(b) == 0 || b[0] == '{' }
 
-// UpFrame is one frame of a terminal's stream: a report or an inventory.
+// UpFrame is one frame of a terminal's stream: a report, an inventory, a word about a command or about a file for one.
 type UpFrame struct {
 	Device    ident.DeviceID
 	Epoch     int64  // of the link that brought it
@@ -137,6 +145,8 @@ type UpFrame struct {
 	Seq       int64
 	Report    *Report
 	Inventory *Inventory
+	Status    *Status
+	Upload    *File
 }
 
 // UpResult is what became of an UpFrame.

@@ -37,24 +37,25 @@ import (
 
 // Config says where and how the door stands open.
 type Config struct {
-	Listen  string         // the application port, "127.0.0.1:8443"; port 0 takes a free one
-	Plain   string         // optional second port that only redirects and serves /clock; empty: none
-	TLS     TLS            // how the application port speaks TLS
-	Trusted []netip.Prefix // proxies whose forwarding headers count
-	Nodes   []string       // origins of other nodes that pages connect to ("wss://m1.example:7443")
+	Listen  string          // the application port, "127.0.0.1:8443"; port 0 takes a free one
+	Plain   string          // optional second port that only redirects and serves /clock; empty: none
+	TLS     TLS             // how the application port speaks TLS
+	Trusted []netip.Prefix  // proxies whose forwarding headers count
+	Nodes   func() []string // origins of nodes that pages connect to ("wss://m1.example:7443"), asked for every page; nil: none
 
 	MetricsToken string // opens /metrics to other peers than this machine; empty: none
 
-	DrainWindow time.Duration // how long links may take to leave by themselves; 3 s
-	DrainMax    time.Duration // after which everything is closed; 8 s
+	DrainWindow func(links int) time.Duration // how long so many links may take to leave by themselves; nil: 3 s
+	DrainMax    time.Duration                 // after which everything is closed; 8 s
 }
 
-// Deps are what the door leads to. All must be set.
+// Deps are what the door leads to. All but Coord must be set.
 type Deps struct {
 	API     *rest.API
 	Hub     *link.Hub
 	UI      http.Handler
-	Ready   func(context.Context) error // the store answers and takes writes
+	Ready   func(context.Context) error   // the store answers and takes writes
+	Coord   func() (state, reason string) // "ok" or "degraded": whether this node hears the others; nil: it has none
 	Metrics prometheus.Gatherer
 	Logger  *slog.Logger
 	Now     func() time.Time
@@ -82,7 +83,9 @@ type Server struct {
 
 // New binds the ports and loads or makes the certificate.
 func New(ctx context.Context, cfg Config, d Deps) (*Server, error) {
-	cfg.DrainWindow = cmp.Or(cfg.DrainWindow, 3*time.Second)
+	if cfg.DrainWindow == nil {
+		cfg.DrainWindow = func(int) time.Duration { return 3 * time.Second }
+	}
 	cfg.DrainMax = cmp.Or(cfg.DrainMax, 8*time.Second)
 	s := &Server{cfg: cfg, d: d}
 	var err error
@@ -155,16 +158,22 @@ func (s *Server) Run(ctx context.Context) error {
 	return err
 }
 
+// Retire turns readiness off, so that balancers send nobody new; who comes all the same is served. Run's context ends
+// what is left.
+func (s *Server) Retire() { s.draining.Store(true) }
+
 // drain closes the door: readiness off, nothing accepted, links told and waited for, requests finished, the rest cut.
 func (s *Server) drain(ctx context.Context, servers []*http.Server, listeners []net.Listener, cancelRequests func()) {
 	s.draining.Store(true)
 	for _, l := range listeners {
 		_ = l.Close()
 	}
-	s.d.Logger.InfoContext(ctx, "draining", slog.Int("links", s.d.Hub.Links()))
+	links := s.d.Hub.Links()
+	window := min(s.cfg.DrainWindow(links), s.cfg.DrainMax*3/4) // the rest is for those who did not go
+	s.d.Logger.InfoContext(ctx, "draining", slog.Int("links", links), slog.Duration("window", window))
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.DrainMax)
 	defer cancel()
-	s.d.Hub.Drain(end, "deploy", s.cfg.DrainWindow)
+	s.d.Hub.Drain(end, "deploy", window)
 	for _, srv := range servers {
 		soon, cancelSoon := context.WithTimeout(end, time.Second)
 		err := srv.Shutdown(soon)
@@ -254,7 +263,14 @@ func (s *Server) redirectOnly() http.Handler {
 }
 
 func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, map[string]any{"status": "ok", "links": s.d.Hub.Links(), "draining": s.draining.Load()})
+	body := map[string]any{"status": "ok", "links": s.d.Hub.Links(), "draining": s.draining.Load(), "coord": "ok"}
+	if s.d.Coord != nil {
+		state, reason := s.d.Coord()
+		if body["coord"] = state; reason != "" {
+			body["coord_reason"] = reason
+		}
+	}
+	writeJSON(w, http.StatusOK, body)
 }
 
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {

@@ -377,7 +377,7 @@ func TestMetrics(t *testing.T) {
 
 func TestPageHeaders(t *testing.T) {
 	t.Parallel()
-	w := setup(t, gateway.Config{Nodes: []string{"wss://m1.example"}})
+	w := setup(t, gateway.Config{Nodes: func() []string { return []string{"wss://m1.example"} }})
 	host := w.Addr().String()
 	csp := func(style string) string {
 		return "default-src 'self'; script-src 'self'; connect-src 'self' ws://" + host + " wss://m1.example; " +
@@ -450,7 +450,7 @@ func TestRedirectingPort(t *testing.T) {
 
 func TestDrain(t *testing.T) {
 	t.Parallel()
-	w := setup(t, gateway.Config{DrainWindow: 200 * time.Millisecond})
+	w := setup(t, gateway.Config{DrainWindow: func(int) time.Duration { return 200 * time.Millisecond }})
 	addr := w.Addr().String()
 	d := websocket.Dialer{Subprotocols: []string{wire.Subprotocol}}
 	ws, res, err := d.DialContext(t.Context(), "ws://"+addr+"/ws/v1", nil)

@@ -40,7 +40,9 @@ func (s *Server) csp(r *http.Request) string {
 		}
 		connect = append(connect, scheme+r.Host)
 	}
-	connect = append(connect, s.cfg.Nodes...)
+	if s.cfg.Nodes != nil {
+		connect = append(connect, s.cfg.Nodes()...)
+	}
 	style := "'self'"
 	if desk(r.URL.Path) {
 		style += " 'unsafe-inline'" // antd writes styles at run time

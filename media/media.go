@@ -95,7 +95,7 @@ type Applied struct {
 	Epoch int64
 }
 
-// Reason says why a room or media session ended: "ended", "replaced", "removed", "moved", "shutdown", "lost".
+// Reason says why a room or media session ended: "ended", "replaced", "removed", "moved", "shutdown", "lost", "frozen".
 type Reason string
 
 // Ticket is a verified media ticket: who may open which attachment of which room. 60 s, one use.
@@ -105,6 +105,7 @@ type Ticket struct {
 	Attachment  ident.AttachmentID  `json:"attachment"`
 	Kind        AttachKind          `json:"kind"`
 	JoinGen     int64               `json:"join_gen"`
+	Node        string              `json:"node"` // media node on which the room stands
 	Fence       int64               `json:"fence"`
 }
 
@@ -123,6 +124,7 @@ type Handler interface {
 // Presence is what an engine reports about a member: which attachments are live, what they publish.
 type Presence struct {
 	Room        ident.RoomID
+	Fence       int64 // placement that it was seen under
 	Participant ident.ParticipantID
 	Live        []AttachKind // attachments whose connection is up
 	Lost        bool         // no attachment is left
@@ -134,7 +136,7 @@ type Watcher func(Presence)
 // Engine runs the rooms of one media node. Safe for concurrent use.
 //
 // Errors: fault.Conflict "rtc.stale_fence", "rtc.stale_epoch"; fault.NotFound "rtc.no_room"; fault.Forbidden
-// "rtc.not_admitted"; fault.TooMany "rtc.room_full", "rtc.rate_limited".
+// "rtc.not_admitted"; fault.TooMany "rtc.room_full", "rtc.rate_limited"; fault.Unavailable "rtc.frozen".
 type Engine interface {
 	// Apply converges a room to spec: edges that spec forbids are closed, and no packet of them is in flight, when
 	// it returns. It is idempotent and refuses an older fence or epoch. A room that is unknown is made.
@@ -143,6 +145,12 @@ type Engine interface {
 	Close(ctx context.Context, room ident.RoomID, fence int64, reason Reason) error
 	// Open starts the media session of one attachment; a newer JoinGen replaces an older connection.
 	Open(ctx context.Context, t Ticket, h Handler) (Session, error)
+	// Leave tells every media session of a room that the room has moved and why (rtc.move); it plays on here until it
+	// is closed or everybody has left, and takes nobody in.
+	Leave(ctx context.Context, room ident.RoomID, why string) error
+	// Freeze closes all rooms to newcomers and to changes that would open a gate, until it is told otherwise: this node
+	// does not know any more what the rooms should be. What plays plays on.
+	Freeze(on bool)
 	// Gates returns the edges that are open now, from the live gates.
 	Gates(room ident.RoomID) []Edge
 	// Load returns the number of rooms and of live media sessions.

@@ -207,7 +207,10 @@ func (t *tx) enrol(e devices.Enrolment) (devices.Enrolled, error) {
 			out.Epoch, err = t.fenceLink(d, "enrolled", e.At)
 		}
 		if err == nil {
-			err = t.restartDown(d.ID)
+			err = t.dropCommands(d.ID, true, e.Actor, e.At) // nothing old runs under another key or in another place
+		}
+		if err == nil {
+			err = t.restartDown(d.ID, out.Epoch)
 		}
 		if err == nil {
 			_, err = t.exec(`UPDATE credential SET revoked_at = $2 WHERE device_id = $1 AND revoked_at = 0`, d.ID, e.At)

@@ -7,7 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"strconv"
-	"strings"
+	"time"
 
 	"heyi/devices"
 	"heyi/internal/audit"
@@ -32,7 +32,7 @@ func deviceDest(d *devices.Device) []any {
 }
 
 // rowColumns are a device with its presence and what it is used for now.
-const rowColumns = deviceColumns + `, device_link.epoch, device_link.state, device_link.cause, device_link.since_at, device_link.seen_at,
+const rowColumns = deviceColumns + `, device_link.chip, device_link.tier, device_link.epoch, device_link.state, device_link.cause, device_link.since_at, device_link.seen_at,
 	device_link.app_ver, device_link.engine,
 	CASE WHEN EXISTS (SELECT 1 FROM ticket WHERE ticket.device_id = device.id AND ticket.state = 'serving') THEN 'in_session'
 		WHEN EXISTS (SELECT 1 FROM ticket WHERE ticket.device_id = device.id AND ticket.state IN ('waiting', 'parked', 'offered', 'ringing', 'missed')) THEN 'waiting'
@@ -41,7 +41,7 @@ const rowColumns = deviceColumns + `, device_link.epoch, device_link.state, devi
 
 func scanRow(r rows) (devices.Row, error) {
 	var d devices.Row
-	err := r.Scan(append(deviceDest(&d.Device), &d.Epoch, &d.Presence, &d.Cause, &d.SinceAt, &d.SeenAt, &d.AppVer, &d.Engine, &d.Use, &d.CredExpAt)...)
+	err := r.Scan(append(deviceDest(&d.Device), &d.Chip, &d.Tier, &d.Epoch, &d.Presence, &d.Cause, &d.SinceAt, &d.SeenAt, &d.AppVer, &d.Engine, &d.Use, &d.CredExpAt)...)
 	return d, err
 }
 
@@ -69,73 +69,6 @@ func (s *Store) DeviceRow(ctx context.Context, sc devices.Scope, id ident.Device
 	return row, err
 }
 
-// DeviceRows implements devices.FleetStore.
-func (s *Store) DeviceRows(ctx context.Context, sc devices.Scope, f devices.Filter) (devices.Page, error) {
-	after, err := devices.ParseCursor(f.Cursor)
-	if err != nil {
-		return devices.Page{}, err
-	}
-	where, args := filterSQL(sc, f)
-	var page devices.Page
-	q := s.read(ctx)
-	if err := q.one(`SELECT COUNT(*)`+inScope+where, args, &page.Total); err != nil {
-		return devices.Page{}, err
-	}
-	if after.ID != "" {
-		args = append(args, after.Name, after.ID)
-		where += ` AND (device.name, device.id) > ($` + strconv.Itoa(len(args)-1) + `, $` + strconv.Itoa(len(args)) + `)`
-	}
-	args = append(args, f.Limit+1)
-	err = q.all(`SELECT `+rowColumns+inScope+where+` ORDER BY device.name, device.id LIMIT $`+strconv.Itoa(len(args)), args, func(r rows) error {
-		row, err := scanRow(r)
-		page.Rows = append(page.Rows, row)
-		return err
-	})
-	if len(page.Rows) > f.Limit {
-		page.Rows = page.Rows[:f.Limit]
-		last := page.Rows[f.Limit-1]
-		page.Next = devices.Position{Name: last.Name, ID: last.ID}.Cursor()
-	}
-	return page, err
-}
-
-// filterSQL compiles a filter to conditions behind inScope. Retired devices show only when asked for.
-func filterSQL(sc devices.Scope, f devices.Filter) (where string, args []any) {
-	args = []any{sc.Unit}
-	add := func(cond string, v any) {
-		args = append(args, v)
-		where += ` AND ` + strings.ReplaceAll(cond, "?", "$"+strconv.Itoa(len(args)))
-	}
-	if f.Unit != "" {
-		add(`EXISTS (SELECT 1 FROM org_closure AS part WHERE part.ancestor = ? AND part.node = device.unit_id)`, f.Unit)
-	}
-	if f.Kind != "" {
-		add(`device.kind = ?`, f.Kind)
-	}
-	if f.Q != "" {
-		like := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(f.Q))
-		add(`(LOWER(device.name) LIKE ? ESCAPE '\' OR LOWER(device.serial) LIKE ? ESCAPE '\')`, "%"+like+"%")
-	}
-	now := micros(f.Now)
-	lost := `device_link.since_at < CASE device.class WHEN 'public' THEN CAST(? AS BIGINT) - ` + strconv.FormatInt(devices.LostAfter(devices.Public).Microseconds(), 10) +
-		` ELSE CAST(? AS BIGINT) - ` + strconv.FormatInt(devices.LostAfter(devices.Home).Microseconds(), 10) + ` END`
-	switch f.Chip {
-	case "":
-		where += ` AND device.life <> 'retired'`
-	case devices.ChipOnline:
-		where += ` AND device.life = 'active' AND device_link.state = 'connected'`
-	case devices.ChipSuspect:
-		where += ` AND device.life = 'active' AND device_link.state = 'suspect'`
-	case devices.ChipLost:
-		add(`device.life = 'active' AND device_link.state = 'offline' AND `+lost, now)
-	case devices.ChipOffline:
-		add(`device.life = 'active' AND device_link.state = 'offline' AND NOT (`+lost+`)`, now)
-	case devices.ChipDisabled, devices.ChipRetired, devices.ChipPending, devices.ChipQuarantined:
-		add(`device.life = ?`, string(f.Chip))
-	}
-	return where, args
-}
-
 // DeviceEvents implements devices.FleetStore.
 func (s *Store) DeviceEvents(ctx context.Context, sc devices.Scope, id ident.DeviceID, limit int) ([]audit.Event, error) {
 	if _, err := s.DeviceRow(ctx, sc, id); err != nil {
@@ -152,25 +85,6 @@ func (s *Store) DeviceEvents(ctx context.Context, sc devices.Scope, id ident.Dev
 		return err
 	})
 	return list, err
-}
-
-// CountUnits implements devices.FleetStore.
-func (s *Store) CountUnits(ctx context.Context, sc devices.Scope) (map[ident.UnitID]devices.Count, error) {
-	counts := map[ident.UnitID]devices.Count{}
-	err := s.read(ctx).all(`SELECT device.unit_id, COUNT(*),
-			SUM(CASE WHEN device.life = 'active' AND device_link.state = 'connected' THEN 1 ELSE 0 END),
-			SUM(CASE WHEN device.life = 'active' AND device_link.state = 'suspect' THEN 1 ELSE 0 END),
-			SUM(CASE WHEN device.life = 'active' AND device_link.state = 'offline' THEN 1 ELSE 0 END)`+
-		inScope+` AND device.life <> 'retired' GROUP BY device.unit_id`, []any{sc.Unit}, func(r rows) error {
-		var (
-			unit ident.UnitID
-			c    devices.Count
-		)
-		err := r.Scan(&unit, &c.Total, &c.Online, &c.Suspect, &c.Offline)
-		counts[unit] = c
-		return err
-	})
-	return counts, err
 }
 
 // DeviceEpoch returns where a device stands and the epoch of its newest link, for access tokens. ok is false when
@@ -245,28 +159,69 @@ func (t *tx) insertLink(d devices.Device, at int64) error {
 	if d.Life == devices.Active {
 		key = d.KeySHA256
 	}
-	_, err := t.exec(`INSERT INTO device_link (device_id, admit, key_sha256, unit_id, state, since_at) VALUES ($1, $2, $3, $4, 'offline', $5)`,
-		d.ID, d.Life == devices.Active, key, d.UnitID, at)
+	at0 := cell{unit: d.UnitID, kind: d.Kind, class: d.Class, chip: chipAt(d, at, at)}
+	_, err := t.exec(`INSERT INTO device_link (device_id, admit, key_sha256, unit_id, state, since_at, chip, prev_chip, kind, class, model, name_key, serial_key)
+		VALUES ($1, $2, $3, $4, 'offline', $5, $6, $6, $7, $8, $9, $10, $11)`,
+		d.ID, d.Life == devices.Active, key, d.UnitID, at, at0.chip, d.Kind, d.Class, d.Model, devices.Key(d.Name), devices.Key(d.Serial))
 	if err != nil {
+		return err
+	}
+	if err := t.count(0, tally{at0: 1}); err != nil {
 		return err
 	}
 	return t.insertStream(d.ID)
 }
 
-// fenceLink raises the epoch of a device after its life, key or unit changed: the former link and its access token
+// chipAt is the chip of a device without a link that is off since an instant.
+func chipAt(d devices.Device, since, now int64) devices.Chip {
+	return devices.ChipOf(d.Life, devices.Offline, d.Class, time.UnixMicro(since), time.UnixMicro(now))
+}
+
+// fenceLink raises the epoch of a device after its life, key, unit or name changed: the former link and its access token
 // end, and no late write of it counts.
 func (t *tx) fenceLink(d devices.Device, cause string, at int64) (epoch int64, err error) {
-	var was int64
-	if err := t.one(`SELECT epoch FROM device_link WHERE device_id = $1`+t.forUpdate(), []any{d.ID}, &was); err != nil {
+	var (
+		was      int64
+		from     cell
+		state    devices.State
+		node     string
+		linkedAt int64
+		since    int64
+	)
+	if err := t.one(`SELECT epoch, unit_id, kind, class, chip, state, node, linked_at, since_at FROM device_link WHERE device_id = $1`+t.forUpdate(),
+		[]any{d.ID}, &was, &from.unit, &from.kind, &from.class, &from.chip, &state, &node, &linkedAt, &since); err != nil {
 		return 0, err
 	}
+	if state != devices.Offline {
+		since = at
+	}
+	to := cell{unit: d.UnitID, kind: d.Kind, class: d.Class, chip: chipAt(d, since, at)}
 	n, err := t.exec(`UPDATE device_link SET epoch = epoch + 1, admit = $3, key_sha256 = $4, unit_id = $5, cause = $6, node = '',
-			since_at = CASE WHEN state = 'offline' THEN since_at ELSE $7 END, state = 'offline', suspect_until_at = 0
-		WHERE device_id = $1 AND epoch = $2`, d.ID, was, d.Life == devices.Active, d.KeySHA256, d.UnitID, cause, at)
+			since_at = $7, state = 'offline', suspect_until_at = 0, prev_chip = chip, chip = $8, kind = $9, class = $10, model = $11, name_key = $12, serial_key = $13
+		WHERE device_id = $1 AND epoch = $2`,
+		d.ID, was, d.Life == devices.Active, d.KeySHA256, d.UnitID, cause, since, to.chip, d.Kind, d.Class, d.Model, devices.Key(d.Name), devices.Key(d.Serial))
 	if err == nil && n == 0 {
 		err = fault.New(fault.Conflict, "device.changed")
 	}
-	return was + 1, err
+	if err != nil {
+		return 0, err
+	}
+	if state == devices.Connected {
+		if err := t.linksEnded([]linkEnd{{device: d.ID, epoch: was, node: node, from: linkedAt, to: at, cause: cause}}); err != nil {
+			return 0, err
+		}
+	}
+	moved := tally{}
+	moved[from]--
+	moved[to]++
+	if err := t.count(0, moved); err != nil {
+		return 0, err
+	}
+	why := d.Life
+	if why == devices.Active { // another key took its place: whoever still holds the former one wipes it
+		why = devices.Retired
+	}
+	return was + 1, t.kick(node, d.ID, was+1, why, at)
 }
 
 // SetLife implements devices.FleetStore.
@@ -302,6 +257,14 @@ func (s *Store) SetLife(ctx context.Context, c devices.LifeChange) (devices.Enro
 			}
 		}
 		if c.To != devices.Active {
+			if err := t.dropCommands(c.ID, c.To == devices.Retired, c.Scope.Actor, c.At); err != nil {
+				return err
+			}
+			if c.To == devices.Retired {
+				if err := t.restartDown(c.ID, out.Epoch); err != nil {
+					return err
+				}
+			}
 			if _, err := t.closeVisit(c.ID, "", "device", c.Scope.Actor, c.At); err != nil {
 				return err
 			}

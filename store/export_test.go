@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"io/fs"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,7 +46,7 @@ func (s *Store) Queued() int {
 
 // MigrateWith runs other migrations than the embedded ones, as a second process would.
 func MigrateWith(ctx context.Context, c Config, fsys fs.FS) (err error) {
-	s := &Store{dialect: postgresDialect{}, now: time.Now}
+	s := &Store{dialect: postgresDialect{}, now: time.Now, logger: slog.New(slog.DiscardHandler)}
 	name, dsn := "pgx", c.DSN
 	if c.Driver == SQLite {
 		s.dialect = sqliteDialect{}
@@ -60,6 +62,40 @@ func MigrateWith(ctx context.Context, c Config, fsys fs.FS) (err error) {
 		return err
 	}
 	return errors.Join(s.migrate(ctx, conn, fsys), conn.Close())
+}
+
+// Statements are the texts that SQLite's writer and readers have prepared.
+func (s *Store) Statements() []string {
+	var list []string
+	for _, on := range []handle{s.writer.on, s.reads} {
+		p, _ := on.(*statements)
+		p.mu.Lock()
+		for text := range p.known {
+			list = append(list, text)
+		}
+		p.mu.Unlock()
+	}
+	return list
+}
+
+// Plan is how SQLite would run a statement.
+func (s *Store) Plan(ctx context.Context, query string) (string, error) {
+	var plan strings.Builder
+	args := make([]any, strings.Count(query, "$"))
+	rs, err := s.db.QueryContext(ctx, "EXPLAIN QUERY PLAN "+query, args...)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = rs.Close() }()
+	for rs.Next() {
+		var a, b, c int
+		var step string
+		if err := rs.Scan(&a, &b, &c, &step); err != nil {
+			return "", err
+		}
+		plan.WriteString(step + "\n")
+	}
+	return plan.String(), rs.Err()
 }
 
 func EmbeddedMigrations() fs.FS { return embeddedMigrations() }
@@ -117,3 +153,11 @@ func OpenBare(tb testing.TB, c Config) *sql.DB {
 	db.SetMaxIdleConns(conns)
 	return db
 }
+
+// FiguresQueries are what a scrape's figures ask.
+func FiguresQueries() []string {
+	return []string{ticketFigures, sessionFigures, seatFigures, otherFigures}
+}
+
+// PostgresFault is what a command on PostgreSQL makes of an error of the driver.
+func PostgresFault(err error) error { return postgresDialect{}.fault(err) }

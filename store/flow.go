@@ -141,7 +141,7 @@ func (t *tx) matter(ref queue.Ref, at int64) (flow.Matter, error) {
 }
 
 func (t *tx) lock(p parts, ref queue.Ref) (flow.Matter, error) {
-	var m flow.Matter
+	m := flow.Matter{Hosts: t.hosts}
 	if p.ticket != "" {
 		var err error
 		if m.Ticket, err = ticketBy(t, `id = $1`+t.forUpdate(), p.ticket); err != nil {

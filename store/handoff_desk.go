@@ -38,6 +38,14 @@ func (s *Store) Handoffs(ctx context.Context, f handoff.Filter) (list []handoff.
 	return list, total, err
 }
 
+// OpenHandoffs counts the packages of a subtree that are on their way, and those that were given up.
+func (s *Store) OpenHandoffs(ctx context.Context, unit ident.UnitID) (queued, dead int, err error) {
+	err = s.read(ctx).one(`SELECT COALESCE(SUM(CASE WHEN handoff.state = 'dead' THEN 0 ELSE 1 END), 0), COALESCE(SUM(CASE WHEN handoff.state = 'dead' THEN 1 ELSE 0 END), 0)
+		FROM handoff WHERE handoff.state IN ('queued', 'sending', 'failed', 'dead')
+			AND handoff.unit_id IN (SELECT node FROM org_closure WHERE ancestor = $1)`, []any{unit}, &queued, &dead)
+	return queued, dead, err
+}
+
 // RetryHandoff implements handoff.Desk.
 func (s *Store) RetryHandoff(ctx context.Context, cmd mediation.Command, unit ident.UnitID, id ident.HandoffID) (handoff.Row, error) {
 	var row handoff.Row

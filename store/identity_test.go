@@ -65,19 +65,27 @@ func newFleet(t *testing.T, s *store.Store, clock *storetest.Clock) *fleet {
 	must(t, err)
 	units, err := s.Units(ctx)
 	must(t, err)
+	f := &fleet{store: s, clock: clock}
+	f.serve(t, units)
+	f.city, f.wengniu, f.aohan = f.operator(t, "150400000000"), f.operator(t, "150426000000"), f.operator(t, "150430000000")
+	return f
+}
+
+// serve builds the services of one process.
+func (f *fleet) serve(t *testing.T, units []org.Unit) {
+	t.Helper()
+	s, clock := f.store, f.clock
 	tree, err := org.NewTree(units)
 	must(t, err)
-	f := &fleet{store: s, clock: clock, coord: memcoord.New(clock.Now), tree: tree, staff: map[string]people.Staff{}}
-	f.keys, err = auth.NewKeyring(ctx, keySource(s), clock.Now)
+	f.coord, f.tree, f.staff = memcoord.New(clock.Now), tree, map[string]people.Staff{}
+	f.keys, err = auth.NewKeyring(t.Context(), keySource(s), clock.Now)
 	must(t, err)
 	f.village = f.unit(t, "150426106201")
 	f.registry = devices.NewRegistry(devices.Config{Demo: true, DemoUnit: f.village, DemoName: "演示电视"}, devices.Deps{
-		Claims: s, Fleet: s, CA: f.keys, Limiter: f.coord, Nudges: f.coord, Now: clock.Now, Logger: slog.New(slog.DiscardHandler),
+		Claims: s, Fleet: s, Lists: s, CA: f.keys, Limiter: f.coord, Nudges: f.coord, Now: clock.Now, Logger: slog.New(slog.DiscardHandler),
 	})
 	f.people = people.NewService(people.Config{Cost: people.Argon2{MemoryKiB: 64, Passes: 1, Lanes: 1}},
 		people.Deps{Store: s, Limiter: f.coord, Now: clock.Now})
-	f.city, f.wengniu, f.aohan = f.operator(t, "150400000000"), f.operator(t, "150426000000"), f.operator(t, "150430000000")
-	return f
 }
 
 // keySource adapts the store's keys, as the app does.
@@ -312,7 +320,7 @@ func TestClaimRefusals(t *testing.T) {
 		}
 
 		strict := devices.NewRegistry(devices.Config{}, devices.Deps{
-			Claims: f.store, Fleet: f.store, CA: f.keys, Limiter: f.coord, Nudges: f.coord, Now: f.clock.Now, Logger: slog.New(slog.DiscardHandler),
+			Claims: f.store, Fleet: f.store, Lists: f.store, CA: f.keys, Limiter: f.coord, Nudges: f.coord, Now: f.clock.Now, Logger: slog.New(slog.DiscardHandler),
 		})
 		q := newBox(t, devices.Ed25519, "SN-soft").request()
 		q.KeyStore = devices.SoftKey

@@ -9,6 +9,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -45,9 +46,15 @@ type Key struct {
 	At      int64  // when it was made, Unix microseconds
 }
 
-// Key returns the active key of a purpose and makes it the first time; nodes that ask at once get the same one.
-// fault.Invalid "key.purpose" for a purpose that is not ours.
+// keyLead is how long a new key stands here before it signs; nodes read their keys more often than that.
+const keyLead = 10 * time.Minute
+
+// Key returns the active key of a purpose and makes it the first time; nodes that ask at once get the same one. A next
+// key whose time has come is made the active one. fault.Invalid "key.purpose" for a purpose that is not ours.
 func (s *Store) Key(ctx context.Context, purpose string) (Key, error) {
+	if err := s.promote(ctx, purpose); err != nil {
+		return Key{}, err
+	}
 	k, err := s.activeKey(s.read(ctx), purpose)
 	if !errors.Is(err, sql.ErrNoRows) {
 		return k, err
@@ -73,10 +80,69 @@ func (s *Store) Key(ctx context.Context, purpose string) (Key, error) {
 	return k, err
 }
 
-// Keys returns all keys of a purpose that still verify, newest first.
+// RotateKey makes the next key of a purpose and returns it with the instant from which it signs; while one waits for its
+// turn, that one. The former key goes on verifying. fault.Invalid "key.purpose" for a purpose whose keys do not rotate:
+// what they sealed could not be opened.
+func (s *Store) RotateKey(ctx context.Context, purpose string) (k Key, signsAt time.Time, err error) {
+	switch purpose {
+	case KeyDeviceCA, KeyAccessToken, KeyLinkToken, KeyMediaTicket:
+	default:
+		return Key{}, time.Time{}, fault.InField("key.purpose", "purpose")
+	}
+	if _, err := s.Key(ctx, purpose); err != nil { // there is one to follow
+		return Key{}, time.Time{}, err
+	}
+	fresh, err := s.newKey(purpose)
+	if err != nil {
+		return Key{}, time.Time{}, err
+	}
+	wrapped, err := seal(s.wrap, fresh.Secret, wrapContext(fresh.KID, purpose))
+	if err != nil {
+		return Key{}, time.Time{}, err
+	}
+	err = s.write(ctx, func(t *tx) error {
+		_, err := t.exec(`INSERT INTO key (kid, purpose, alg, wrapped, pub, state, at) VALUES ($1, $2, $3, $4, $5, 'next', $6) ON CONFLICT DO NOTHING`,
+			fresh.KID, purpose, fresh.Alg, wrapped, fresh.Public, fresh.At)
+		if err != nil {
+			return err
+		}
+		k, err = s.scanKey(func(dest ...any) error {
+			return t.one(`SELECT `+keyColumns+` FROM key WHERE purpose = $1 AND state = 'next'`, []any{purpose}, dest...)
+		})
+		return err
+	})
+	return k, time.UnixMicro(k.At).Add(keyLead), err
+}
+
+// promote lets a next key sign that every node knows by now. Of two nodes that do it at once one finds nothing left.
+func (s *Store) promote(ctx context.Context, purpose string) error {
+	ripe := micros(s.now().Add(-keyLead))
+	due := false // most looks find nothing: they write nothing
+	err := s.read(ctx).one(`SELECT EXISTS (SELECT 1 FROM key WHERE purpose = $1 AND state = 'next' AND at <= $2)`, []any{purpose, ripe}, &due)
+	if err != nil || !due {
+		return err
+	}
+	return s.write(ctx, func(t *tx) error {
+		var kid string
+		err := t.one(`SELECT kid FROM key WHERE purpose = $1 AND state = 'next' AND at <= $2`+t.forUpdate(), []any{purpose, ripe}, &kid)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := t.exec(`UPDATE key SET state = 'verify' WHERE purpose = $1 AND state = 'active'`, purpose); err != nil {
+			return err
+		}
+		_, err = t.exec(`UPDATE key SET state = 'active' WHERE kid = $1`, kid)
+		return err
+	})
+}
+
+// Keys returns all keys of a purpose that verify, newest first: also one that does not sign yet.
 func (s *Store) Keys(ctx context.Context, purpose string) ([]Key, error) {
 	var list []Key
-	err := s.read(ctx).all(`SELECT `+keyColumns+` FROM key WHERE purpose = $1 AND state IN ('active', 'verify') ORDER BY at DESC, kid DESC`,
+	err := s.read(ctx).all(`SELECT `+keyColumns+` FROM key WHERE purpose = $1 AND state IN ('active', 'verify', 'next') ORDER BY at DESC, kid DESC`,
 		[]any{purpose}, func(r rows) error {
 			k, err := s.scanKey(r.Scan)
 			list = append(list, k)

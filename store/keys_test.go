@@ -6,7 +6,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"heyi/gateway/auth"
 	"heyi/internal/fault"
 	"heyi/store"
 	"heyi/store/storetest"
@@ -168,6 +170,72 @@ func TestSealedFields(t *testing.T) {
 					t.Errorf("a sealed field cut to %d bytes opens", i)
 				}
 			}
+		}
+	})
+}
+
+// A new key is known everywhere before it signs; the former one goes on verifying.
+func TestKeyIsKnownBeforeItSigns(t *testing.T) {
+	storetest.EachConfig(t, func(t *testing.T, c store.Config) {
+		clock := storetest.NewClock(nine)
+		c.Now = clock.Now
+		a, b := storetest.Open(t, c), storetest.Open(t, c)
+		ring := func(s *store.Store) (*auth.Tokens, *auth.Keyring) {
+			k, err := auth.NewKeyring(t.Context(), keySource(s), clock.Now)
+			must(t, err)
+			return auth.NewTokens(k, s), k
+		}
+		atA, ringA := ring(a)
+		atB, ringB := ring(b)
+		token := func() string {
+			text, _, err := atA.Access("d1", "l1", 1, clock.Now())
+			must(t, err)
+			return text
+		}
+		check := func(what, text string) {
+			t.Helper()
+			if _, err := atB.CheckAccess(t.Context(), text, clock.Now()); err != nil {
+				t.Errorf("%s: the other node says %v", what, err)
+			}
+		}
+		former, err := a.Key(t.Context(), store.KeyAccessToken)
+		must(t, err)
+		next, at, err := a.RotateKey(t.Context(), store.KeyAccessToken)
+		must(t, err)
+		if next.KID == former.KID || next.Active || !at.Equal(nine.Add(10*time.Minute)) {
+			t.Fatalf("next key %s (active %v) signs at %v", next.KID, next.Active, at)
+		}
+		if again, _, err := b.RotateKey(t.Context(), store.KeyAccessToken); err != nil || again.KID != next.KID {
+			t.Errorf("rotated twice: %s, %v", again.KID, err)
+		}
+		clock.Advance(time.Minute)
+		must(t, ringB.Reload(t.Context()))
+		must(t, ringA.Reload(t.Context()))
+		before := token()
+		check("before its time", before)
+		clock.Advance(9*time.Minute - time.Microsecond)
+		if k, err := a.Key(t.Context(), store.KeyAccessToken); err != nil || k.KID != former.KID {
+			t.Errorf("it signs before its time: %v", err)
+		}
+		clock.Advance(time.Microsecond)
+		var wg sync.WaitGroup
+		for _, s := range []*store.Store{a, b} {
+			wg.Go(func() {
+				if k, err := s.Key(t.Context(), store.KeyAccessToken); err != nil || k.KID != next.KID {
+					t.Errorf("active is %s, %v; want %s", k.KID, err, next.KID)
+				}
+			})
+		}
+		wg.Wait()
+		must(t, ringA.Reload(t.Context()))
+		after := token()
+		if strings.Split(before, ".")[0] == strings.Split(after, ".")[0] {
+			t.Error("the node signs with the former key")
+		}
+		check("signed by the new key, without reading keys again", after)
+		check("signed by the former key", before)
+		if _, _, err := a.RotateKey(t.Context(), store.KeyField); fault.CodeOf(err) != "key.purpose" {
+			t.Errorf("the key of sealed fields rotates: %v", err)
 		}
 	})
 }

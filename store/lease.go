@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -22,7 +21,7 @@ type Lease struct {
 }
 
 // AcquireLease takes a lease that is free, expired or released; ok is false while somebody holds it, also when that
-// is owner itself, which renews instead or, restarted, takes over.
+// is owner itself, which renews instead or, restarted, takes over (StartNode).
 func (s *Store) AcquireLease(ctx context.Context, name, owner string, ttl time.Duration, now time.Time) (epoch int64, ok bool, err error) {
 	err = s.write(ctx, func(t *tx) error {
 		// The columns are qualified: PostgreSQL refuses them bare.
@@ -83,24 +82,6 @@ func (s *Store) ReleaseLease(ctx context.Context, name, owner string, epoch int6
 		_, err := t.exec(`UPDATE lease SET owner = '', expires_at = 0 WHERE name = $1 AND owner = $2 AND epoch = $3`, name, owner, epoch)
 		return err
 	})
-}
-
-// TakeOverLeases gives a restarted node what its earlier incarnation held, each under a new epoch and for the
-// length it was last held with. Only the holder of the node's data-dir lock may call it.
-func (s *Store) TakeOverLeases(ctx context.Context, owner string, now time.Time) ([]Lease, error) {
-	var list []Lease
-	err := s.write(ctx, func(t *tx) error {
-		list = nil
-		return t.all(`UPDATE lease SET epoch = epoch + 1, expires_at = $1 + ttl WHERE owner = $2 RETURNING name, owner, epoch, expires_at`,
-			[]any{micros(now), owner}, func(r rows) error {
-				var l Lease
-				err := r.Scan(&l.Name, &l.Owner, &l.Epoch, &l.ExpiresAt)
-				list = append(list, l)
-				return err
-			})
-	})
-	slices.SortFunc(list, func(a, b Lease) int { return cmp.Compare(a.Name, b.Name) })
-	return list, err
 }
 
 // leaseHeld reports whether the epoch still holds the lease, and keeps it from changing hands until this command has

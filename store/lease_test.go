@@ -212,9 +212,9 @@ func TestRestartedNodeTakesItsLeasesOver(t *testing.T) {
 		acquire(t, s, "sweeper", "a", nine)
 		acquire(t, s, "room/1", "b", nine)
 		now := nine.Add(time.Second)
-		got, err := s.TakeOverLeases(t.Context(), "a", now)
-		if err != nil {
-			t.Fatal(err)
+		inc, got, err := s.StartNode(t.Context(), "a", "folder", ttl, now)
+		if err != nil || inc != 1 {
+			t.Fatalf("incarnation %d, %v", inc, err)
 		}
 		until := now.Add(ttl).UnixMicro()
 		want := []store.Lease{{Name: "matcher", Owner: "a", Epoch: 2, ExpiresAt: until}, {Name: "sweeper", Owner: "a", Epoch: 2, ExpiresAt: until}}

@@ -77,7 +77,7 @@ func TestLoops(t *testing.T) {
 		h.ok(err)
 		heard(staff, wire.RoomReady)
 		spec := h.engine.spec(h.ticket(k.ID).Session)
-		rooms.Watch(media.Presence{Room: spec.Room, Participant: spec.Members[0].ID, Live: []media.AttachKind{media.AttachView}})
+		rooms.Watch(media.Presence{Room: spec.Room, Fence: spec.Fence, Participant: spec.Members[0].ID, Live: []media.AttachKind{media.AttachView}})
 		heard(staff, wire.RoomMember)
 		if m := h.deskOf(h.lawyer).Session.Members[0]; !m.Present {
 			t.Errorf("%+v", m)

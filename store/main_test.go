@@ -11,6 +11,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(childEnv) != "" {
 		os.Exit(child())
 	}
+	if text := os.Getenv(restoreEnv); text != "" {
+		os.Exit(restoreChild(text))
+	}
 	if text := os.Getenv(chaosEnv); text != "" {
 		os.Exit(chaosMain(text))
 	}

@@ -336,7 +336,7 @@ func (h *house) live(id ident.SessionID, role media.Role, kinds ...media.AttachK
 	spec := h.engine.spec(id)
 	for _, m := range spec.Members {
 		if m.Role == role {
-			h.rooms.Watch(media.Presence{Room: spec.Room, Participant: m.ID, Live: kinds, Lost: len(kinds) == 0})
+			h.rooms.Watch(media.Presence{Room: spec.Room, Fence: spec.Fence, Participant: m.ID, Live: kinds, Lost: len(kinds) == 0})
 		}
 	}
 	h.ok(h.rooms.Step(h.ctx()))
@@ -390,6 +390,9 @@ type engine struct {
 	rooms map[ident.RoomID]media.RoomSpec
 	past  map[ident.SessionID]media.RoomSpec // closed
 	fails int                                // calls that fail from now on
+
+	left   []string // rooms whose people were told that it moved, and why
+	frozen bool
 }
 
 func newEngine() *engine {
@@ -448,6 +451,19 @@ func (e *engine) Open(context.Context, media.Ticket, media.Handler) (media.Sessi
 }
 
 func (e *engine) Gates(ident.RoomID) []media.Edge { return nil }
+
+func (e *engine) Leave(_ context.Context, room ident.RoomID, why string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.left = append(e.left, string(room)+" "+why)
+	return nil
+}
+
+func (e *engine) Freeze(on bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.frozen = on
+}
 
 func (e *engine) Load() (rooms, sessions int) {
 	e.mu.Lock()

@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,12 +23,19 @@ var migrationFiles embed.FS
 func embeddedMigrations() fs.FS { return migrationFiles }
 
 // migration is one file NNNN_name.sql. A file that ran somewhere is never changed again: write the next one.
+//
+// A file NNNN_name.additive.sql only adds what an older program does not see: tables, columns with a default, indexes
+// (TestAdditiveMigrations reads them). A program that does not know it works on that database all the same, so nodes
+// are upgraded one after the other (docs/operations.md, "Upgrade"). Every other file stops older programs.
 type migration struct {
 	version int64
 	name    string
 	text    string
 	sum     string // SHA-256 of the text, hex
 }
+
+// additive tells by its name that a migration, known or not, disturbs no older program.
+func additive(name string) bool { return strings.HasSuffix(name, ".additive.sql") }
 
 func readMigrations(fsys fs.FS) ([]migration, error) {
 	names, err := fs.Glob(fsys, "migrations/*.sql") // sorted
@@ -74,7 +83,10 @@ func (s *Store) migrate(ctx context.Context, conn *sql.Conn, fsys fs.FS) error {
 	if err != nil {
 		return err
 	}
-	pending, err := s.pending(ctx, conn, list)
+	pending, newer, err := s.pending(ctx, conn, list)
+	if len(newer) > 0 {
+		s.logger.WarnContext(ctx, "a newer program added to this database; this one goes on without", slog.Any("migrations", newer))
+	}
 	if err != nil || len(pending) == 0 {
 		return err
 	}
@@ -100,46 +112,51 @@ func (s *Store) migrate(ctx context.Context, conn *sql.Conn, fsys fs.FS) error {
 	return nil
 }
 
-// pending returns the migrations that have not run here; it refuses a history that is not ours.
-func (s *Store) pending(ctx context.Context, on handle, list []migration) ([]migration, error) {
-	ran := map[int64]string{}
+// pending returns the migrations that have not run here, and the names of those that did and are unknown to this
+// program; it refuses a history that is not ours.
+func (s *Store) pending(ctx context.Context, on handle, list []migration) (todo []migration, newer []string, err error) {
+	type row struct{ name, sum string }
+	ran := map[int64]row{}
 	q := reader{ctx, on, s.dialect}
 	var table string
-	switch err := q.one(s.dialect.tableExists(), []any{"schema_migration"}, &table); {
+	switch err := q.one(s.dialect.tableExists(), []any{schemaTable}, &table); {
 	case errors.Is(err, sql.ErrNoRows):
-		return list, nil
+		return list, nil, nil
 	case err != nil:
-		return nil, err
+		return nil, nil, err
 	}
-	err := q.all(`SELECT version, sha256 FROM schema_migration`, nil, func(r rows) error {
+	err = q.all(`SELECT version, name, sha256 FROM schema_migration`, nil, func(r rows) error {
 		var version int64
-		var sum string
-		err := r.Scan(&version, &sum)
-		ran[version] = sum
+		var m row
+		err := r.Scan(&version, &m.name, &m.sum)
+		ran[version] = m
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var todo []migration
 	for _, m := range list {
-		switch sum, ok := ran[m.version]; {
+		switch there, ok := ran[m.version]; {
 		case !ok:
 			todo = append(todo, m)
-		case sum != m.sum:
-			return nil, fault.Wrap(fault.Precondition, "store.migration_edited",
+		case there.sum != m.sum:
+			return nil, nil, fault.Wrap(fault.Precondition, "store.migration_edited",
 				fmt.Errorf("migration %s was edited after it ran on this database", m.name))
 		case len(todo) > 0:
-			return nil, fault.Wrap(fault.Precondition, "store.migration_edited",
+			return nil, nil, fault.Wrap(fault.Precondition, "store.migration_edited",
 				fmt.Errorf("migration %s is missing although %s ran on this database", todo[0].name, m.name))
 		}
 		delete(ran, m.version)
 	}
-	for version := range ran {
-		return nil, fault.Wrap(fault.Precondition, "store.migration_newer",
-			fmt.Errorf("migration %04d ran on this database and is unknown to this program", version))
+	for version, m := range ran {
+		if !additive(m.name) || len(todo) > 0 || version < list[len(list)-1].version {
+			return nil, nil, fault.Wrap(fault.Precondition, "store.migration_newer",
+				fmt.Errorf("migration %s ran on this database and is unknown to this program: start the newer program, or an older backup in a new place", m.name))
+		}
+		newer = append(newer, m.name)
 	}
-	return todo, nil
+	slices.Sort(newer)
+	return todo, newer, nil
 }
 
 // migrateNext runs the first pending migration, seen again inside its transaction: another node may have been faster.
@@ -149,23 +166,27 @@ func (s *Store) migrateNext(ctx context.Context, conn *sql.Conn, list []migratio
 		return false, s.dialect.fault(err)
 	}
 	defer func() { _ = sqltx.Rollback() }()
-	pending, err := s.pending(ctx, sqltx, list)
+	pending, _, err := s.pending(ctx, sqltx, list)
 	if err != nil || len(pending) == 0 {
 		return true, err
 	}
-	const table = `CREATE TABLE IF NOT EXISTS schema_migration (
-		version BIGINT PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL, at BIGINT NOT NULL)`
-	if _, err := sqltx.ExecContext(ctx, table); err != nil {
-		return false, s.dialect.fault(err)
-	}
-	m := pending[0]
-	if _, err := sqltx.ExecContext(ctx, m.text); err != nil {
-		return false, fmt.Errorf("store: migration %s: %w", m.name, s.dialect.fault(err))
-	}
-	_, err = sqltx.ExecContext(ctx, `INSERT INTO schema_migration (version, name, sha256, at) VALUES ($1, $2, $3, $4)`,
-		m.version, m.name, m.sum, micros(s.now()))
-	if err != nil {
-		return false, s.dialect.fault(err)
+	if err := s.runMigration(ctx, sqltx, pending[0]); err != nil {
+		return false, err
 	}
 	return len(pending) == 1, s.dialect.fault(sqltx.Commit())
+}
+
+// runMigration runs one migration in the transaction of on and notes that it ran.
+func (s *Store) runMigration(ctx context.Context, on handle, m migration) error {
+	const table = `CREATE TABLE IF NOT EXISTS schema_migration (
+		version BIGINT PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL, at BIGINT NOT NULL)`
+	if _, err := on.ExecContext(ctx, table); err != nil {
+		return s.dialect.fault(err)
+	}
+	if _, err := on.ExecContext(ctx, m.text); err != nil {
+		return fmt.Errorf("store: migration %s: %w", m.name, s.dialect.fault(err))
+	}
+	_, err := on.ExecContext(ctx, `INSERT INTO schema_migration (version, name, sha256, at) VALUES ($1, $2, $3, $4)`,
+		m.version, m.name, m.sum, micros(s.now()))
+	return s.dialect.fault(err)
 }

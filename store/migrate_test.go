@@ -2,6 +2,8 @@ package store_test
 
 import (
 	"io/fs"
+	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"testing/fstest"
@@ -59,6 +61,17 @@ func withFiles(t *testing.T, change map[string]string) fs.FS {
 	}
 	for name, text := range change {
 		files["migrations/"+name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	return files
+}
+
+// firstFiles returns the first n embedded migrations: an older program's.
+func firstFiles(t *testing.T, n int) fs.FS {
+	t.Helper()
+	files := withFiles(t, nil).(fstest.MapFS)
+	names := slices.Sorted(maps.Keys(files))
+	for _, name := range names[n:] {
+		delete(files, name)
 	}
 	return files
 }

@@ -12,14 +12,32 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 
+	"heyi/internal/audit"
 	"heyi/internal/fault"
 )
 
-// openPostgres opens the pool and refuses a database whose text order is not by code point.
+// openPostgres opens the pool and brings the schema up to date.
 func (s *Store) openPostgres(ctx context.Context, c Config) error {
+	var err error
+	if s.db, err = poolPostgres(c); err != nil {
+		return err
+	}
+	s.reads = s.db
+	if err := s.checkLocale(ctx); err != nil {
+		return err
+	}
+	conn, err := s.db.Conn(ctx)
+	if err != nil {
+		return s.dialect.fault(err)
+	}
+	return errors.Join(s.migrate(ctx, conn, embeddedMigrations()), conn.Close())
+}
+
+// poolPostgres makes the pool; nothing is connected yet.
+func poolPostgres(c Config) (*sql.DB, error) {
 	cfg, err := pgx.ParseConfig(c.DSN)
 	if err != nil {
-		return fmt.Errorf("store: database URL: %w", err)
+		return nil, fmt.Errorf("store: database URL: %w", err)
 	}
 	for name, value := range map[string]string{
 		"application_name": "heyi",
@@ -31,15 +49,18 @@ func (s *Store) openPostgres(ctx context.Context, c Config) error {
 			cfg.RuntimeParams[name] = value
 		}
 	}
-	s.db = stdlib.OpenDB(*cfg)
-	s.db.SetMaxOpenConns(c.Readers)
-	s.db.SetMaxIdleConns(c.Readers)
-	s.db.SetConnMaxIdleTime(5 * time.Minute)
-	s.reads = s.db
+	db := stdlib.OpenDB(*cfg)
+	db.SetMaxOpenConns(c.Readers)
+	db.SetMaxIdleConns(c.Readers)
+	db.SetConnMaxIdleTime(5 * time.Minute)
+	return db, nil
+}
 
+// checkLocale refuses a database whose text order is not by code point.
+func (s *Store) checkLocale(ctx context.Context) error {
 	var byCode bool
 	var encoding string
-	err = s.db.QueryRowContext(ctx, `SELECT 'Z' < 'a' AND 'a' < '一', pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()`).
+	err := s.db.QueryRowContext(ctx, `SELECT 'Z' < 'a' AND 'a' < '一', pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()`).
 		Scan(&byCode, &encoding)
 	if err != nil {
 		return s.dialect.fault(err)
@@ -48,11 +69,7 @@ func (s *Store) openPostgres(ctx context.Context, c Config) error {
 		return fault.Wrap(fault.Precondition, "store.locale",
 			errors.New("the database must have encoding UTF8 and locale C: createdb -T template0 -E UTF8 -l C NAME"))
 	}
-	conn, err := s.db.Conn(ctx)
-	if err != nil {
-		return s.dialect.fault(err)
-	}
-	return errors.Join(s.migrate(ctx, conn, embeddedMigrations()), conn.Close())
+	return nil
 }
 
 // maxAttempts bounds how often a command is repeated after a serialisation failure or deadlock.
@@ -68,12 +85,15 @@ func (s *Store) writePostgres(ctx context.Context, fn func(*tx) error) error {
 		return because(errUnavailable, errClosed)
 	}
 	for attempt := 1; ; attempt++ {
-		err := s.attempt(ctx, fn)
+		begun := s.now()
+		did, err := s.attempt(ctx, fn)
 		if err == nil {
 			s.commits.Add(1)
+			s.metrics.committed(1, s.now().Sub(begun))
 		}
 		if attempt == maxAttempts || !mayRepeat(err) {
 			s.commands.Add(1)
+			s.metrics.answered(did, err)
 			return err
 		}
 		// 1, 2, 4 .. ms, each with jitter, so that two that met do not meet again.
@@ -91,15 +111,16 @@ func mayRepeat(err error) bool {
 	return errors.As(err, &e) && (e.Code == "40001" || e.Code == "40P01")
 }
 
-func (s *Store) attempt(ctx context.Context, fn func(*tx) error) error {
+// attempt runs fn once and returns the events it committed.
+func (s *Store) attempt(ctx context.Context, fn func(*tx) error) ([]audit.Event, error) {
 	sqltx, err := s.db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 	if err != nil {
-		return s.dialect.fault(err)
+		return nil, s.dialect.fault(err)
 	}
 	defer func() { _ = sqltx.Rollback() }() // after a commit it does nothing; also when fn panics
 	t := tx{reader: reader{ctx: ctx, on: sqltx, dialect: s.dialect}, store: s}
 	if err := t.run(fn); err != nil {
-		return err
+		return nil, err
 	}
-	return s.dialect.fault(sqltx.Commit())
+	return t.events, s.dialect.fault(sqltx.Commit())
 }

@@ -9,6 +9,7 @@ import (
 
 	"heyi/devices"
 	"heyi/internal/audit"
+	"heyi/internal/ident"
 )
 
 // modelDevice is what must be true of one device, told without SQL.
@@ -133,6 +134,13 @@ func TestPresenceModel(t *testing.T) {
 						if row.Presence != m.state || row.Epoch != m.epoch {
 							rt.Fatalf("device %d is %s under epoch %d, want %s under %d", i, row.Presence, row.Epoch, m.state, m.epoch)
 						}
+						if want := devices.ChipOf(row.Life, m.state, row.Class, time.UnixMicro(row.SinceAt), f.clock.Now()); row.Chip != want {
+							rt.Fatalf("device %d shows %s, want %s", i, row.Chip, want)
+						}
+					}
+					// counters equal a recount (I5)
+					if drift, err := f.store.RecountFleet(t.Context()); err != nil || drift != 0 {
+						rt.Fatalf("the counters are wrong by %d, %v", drift, err)
 					}
 				},
 			})
@@ -149,6 +157,21 @@ func TestPresenceModel(t *testing.T) {
 						rt.Fatalf("device %d: offline under epoch %d after %d, newest %d (%v)", i, epoch, last, m.epoch, err)
 					}
 					last = epoch
+				}
+				spans, err := f.store.DeviceLinks(t.Context(), f.city, []ident.DeviceID{m.box.id}, 0, 10_000)
+				must(t, err)
+				// every epoch that is over left one row, and no row lies about the order of its ends
+				over := m.epoch
+				if m.state == devices.Connected {
+					over--
+				}
+				if len(spans) != int(over) {
+					rt.Fatalf("device %d: %d links in the history under epoch %d (%s), want %d", i, len(spans), m.epoch, m.state, over)
+				}
+				for _, l := range spans {
+					if l.To < l.From || l.Cause == "" || l.Node == "" {
+						rt.Fatalf("device %d: history %+v", i, l)
+					}
 				}
 				if audit.Verify(events) >= 0 {
 					rt.Fatalf("device %d: the chain of events is broken", i)

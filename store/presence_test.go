@@ -38,16 +38,12 @@ type node struct {
 
 func (f *fleet) node(t *testing.T, name string) *node {
 	t.Helper()
-	inc, ok, err := f.store.AcquireLease(t.Context(), "node/"+name, name, 4*time.Second, f.clock.Now())
+	inc, others, err := f.store.StartNode(t.Context(), name, "folder of "+name, 4*time.Second, f.clock.Now())
 	must(t, err)
-	if !ok {
-		// the same name with the same data directory takes its own lease over
-		list, err := f.store.TakeOverLeases(t.Context(), name, f.clock.Now())
-		must(t, err)
-		i := slices.IndexFunc(list, func(l store.Lease) bool { return l.Name == "node/"+name })
-		inc = list[i].Epoch
-	}
 	n := &node{id: devices.NodeID{Name: name, Inc: inc}, held: leases{}}
+	for _, l := range others {
+		n.held[l.Name] = l.Epoch
+	}
 	n.Presence = devices.NewPresence(devices.PresenceConfig{}, devices.PresenceDeps{
 		Store: f.store, Leases: n.held, Nudges: f.coord, Node: n.id, Now: f.clock.Now, Logger: slog.New(slog.DiscardHandler),
 	})
@@ -349,7 +345,7 @@ func TestLostNodeAndItsReturn(t *testing.T) {
 		if len(stale) != 0 {
 			t.Errorf("stale %v", stale)
 		}
-		f.wantState(t, "paused node woke up", list[0], devices.Connected, "node_lost")
+		f.wantState(t, "paused node woke up", list[0], devices.Connected, "")
 		f.wantState(t, "its link ended meanwhile", list[1], devices.Suspect, "network")
 	})
 }
@@ -412,11 +408,14 @@ func TestPresenceWritesAreFenced(t *testing.T) {
 	t.Parallel()
 	files, err := os.ReadDir(".")
 	must(t, err)
-	statement := regexp.MustCompile("(?s)UPDATE device_link SET.*?(?:`,|`\\)|`\n)")
+	statement := regexp.MustCompile("(?s)UPDATE device_link SET.*?(?:`,|`\\)|`\n|` ?\\+ ?returnEnded)")
 	found := 0
 	for _, file := range files {
 		if !strings.HasSuffix(file.Name(), ".go") || strings.HasSuffix(file.Name(), "_test.go") {
 			continue
+		}
+		if file.Name() == "restore.go" {
+			continue // raises every epoch in a transaction that holds the database alone
 		}
 		src, err := os.ReadFile(file.Name())
 		must(t, err)
@@ -427,6 +426,13 @@ func TestPresenceWritesAreFenced(t *testing.T) {
 				strings.Contains(where, "admit") && strings.Contains(where, "key_sha256 =") && strings.Contains(sql, "epoch = device_link.epoch + 1")
 			if !ok || !fenced {
 				t.Errorf("%s: a write of device_link without a fence:\n%s", file.Name(), sql)
+			}
+			// who moves a device to another state moves its chip, and keeps the former one for the counters
+			set, _, _ := strings.Cut(sql, "WHERE")
+			if strings.Contains(set, "state = '") || strings.Contains(set, "state = CASE") {
+				if !strings.Contains(set, "prev_chip = ") || !regexp.MustCompile(`[ \t,]chip = `).MatchString(set) {
+					t.Errorf("%s: a state changes without its chip:\n%s", file.Name(), sql)
+				}
 			}
 		}
 		if n := strings.Count(string(src), "UPDATE device_link"); n != len(statement.FindAllString(string(src), -1)) {
@@ -534,6 +540,7 @@ func TestDeviceList(t *testing.T) {
 		// what the filter says in SQL is what the pure function says of each row
 		f.clock.Advance(8 * 24 * time.Hour)
 		f.connect(t, n, list[5])
+		f.sweep(t, n, 0) // the step from offline to lost is the sweeper's
 		everything := 0
 		for _, chip := range []devices.Chip{
 			devices.ChipDisabled, devices.ChipRetired, devices.ChipPending, devices.ChipQuarantined, devices.ChipLost, devices.ChipOffline,
@@ -547,14 +554,14 @@ func TestDeviceList(t *testing.T) {
 					t.Errorf("%s is listed as %s but is %s", r.Name, chip, got)
 				}
 			}
-			if chip == devices.ChipLost && page.Total != 20 {
-				t.Errorf("%d lost, want 20", page.Total)
+			if chip == devices.ChipLost && page.Total != 21 {
+				t.Errorf("%d lost, want 21", page.Total)
 			}
 		}
 		if everything != 25 {
 			t.Errorf("the chips cover %d of 25 devices", everything)
 		}
-		for q, want := range map[string]int{"电视 00": 9, "b-1": 11, "100%": 0, "_": 0, "B-24": 1} {
+		for q, want := range map[string]int{"电视 00": 9, "b-1": 11, "100%": 0, "_": 0, "B-24": 1, "24": 0} {
 			page, err := f.registry.Devices(t.Context(), f.city, devices.Filter{Q: q})
 			must(t, err)
 			if page.Total != want {
@@ -563,6 +570,7 @@ func TestDeviceList(t *testing.T) {
 		}
 		for field, bad := range map[string]devices.Filter{
 			"unit": {Unit: "x"}, "chip": {Chip: "blue"}, "kind": {Kind: "fridge"}, "limit": {Limit: 201}, "q": {Q: "a\x00b"}, "cursor": {Cursor: "!"},
+			"class": {Class: "rich"}, "tier": {Tier: "E"}, "sort": {Order: "rtt"}, "offset": {Offset: -1}, "model": {Model: " a"},
 		} {
 			_, err := f.registry.Devices(t.Context(), f.city, bad)
 			if fault.KindOf(err) != fault.Invalid {

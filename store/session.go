@@ -47,10 +47,10 @@ func readSession(q querier, id ident.SessionID) (session.Session, error) {
 	var k session.Session
 	err := q.one(`SELECT session.id, session.ver, session.kind, session.state, session.prev, session.ticket_id, session.unit_id, session.device_id, session.mediator_id,
 			session.due_at, session.started_at, session.ended_at, session.created_at,
-			room_placement.room, room_placement.node, room_placement.fence, room_placement.spec_epoch
+			room_placement.room, room_placement.node, room_placement.fence, room_placement.spec_epoch, room_placement.zone_at, room_placement.overlap_until
 		FROM session JOIN room_placement ON room_placement.session_id = session.id WHERE session.id = $1`, []any{id},
 		&k.ID, &k.Ver, &k.Kind, &k.State, &k.Prev, &k.Ticket, &k.Unit, &k.Device, &k.Mediator,
-		&k.DueAt, &k.StartedAt, &k.EndedAt, &k.CreatedAt, &k.Room, &k.Node, &k.Fence, &k.Epoch)
+		&k.DueAt, &k.StartedAt, &k.EndedAt, &k.CreatedAt, &k.Room, &k.Node, &k.Fence, &k.Epoch, &k.ZoneAt, &k.OverlapUntil)
 	if errors.Is(err, sql.ErrNoRows) {
 		return k, noSession()
 	}
@@ -101,7 +101,7 @@ func (t *tx) saveSession(cmd mediation.Command, b, a *session.Session) error {
 	if err := t.saveMembers(b, a); err != nil {
 		return err
 	}
-	if err := t.placeRoom(b, a); err != nil {
+	if err := t.placeRoom(cmd, b, a); err != nil {
 		return err
 	}
 	data := map[string]string{"mediator": string(a.Mediator), "ticket": string(a.Ticket), "epoch": strconv.FormatInt(a.Epoch, 10), "fence": strconv.FormatInt(a.Fence, 10)}

@@ -29,6 +29,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"heyi/internal/sign"
 )
 
@@ -52,6 +54,7 @@ type Config struct {
 	BatchMax int // most commands in one SQLite commit; 0 means 256
 	Now      func() time.Time
 	Logger   *slog.Logger
+	Metrics  prometheus.Registerer // nil: nobody counts
 }
 
 // Stats counts since Open what the group commit did.
@@ -79,6 +82,7 @@ type Store struct {
 	swept atomic.Int64 // when Sweep last ran, Unix microseconds
 
 	commits, commands atomic.Int64
+	metrics           *metrics
 
 	inFlight sync.RWMutex // PostgreSQL: held for reading by every command
 	closed   bool         // under inFlight
@@ -101,6 +105,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
 	}
+	s.metrics = newMetrics(s, c.Metrics)
 	switch c.Driver {
 	case SQLite:
 		s.dialect = sqliteDialect{}

@@ -19,18 +19,26 @@ func (t *tx) insertStream(id ident.DeviceID) error {
 	return err
 }
 
-// restartDown gives a device that enrolled again another down stream: its memory of the former one went with its key.
-func (t *tx) restartDown(id ident.DeviceID) error {
+// restartDown gives a device that enrolled again another, empty down stream: its memory of the former one went with its
+// key. A retired one's is only emptied by it. The caller has ended what was in it.
+func (t *tx) restartDown(id ident.DeviceID, epoch int64) error {
 	if err := t.insertStream(id); err != nil { // one that enrolled before streams were
 		return err
 	}
-	_, err := t.exec(`UPDATE device_stream SET down_stream = $2, down_next = 1 WHERE device_id = $1`, id, ident.New[string]())
+	if _, err := t.exec(`UPDATE device_stream SET down_stream = $2 WHERE device_id = $1`, id, ident.New[string]()); err != nil {
+		return err
+	}
+	if _, err := t.exec(`DELETE FROM device_down WHERE device_id = $1`, id); err != nil {
+		return err
+	}
+	// positions go on: a number is never used for two commands of a device
+	_, err := t.exec(`UPDATE device_link SET down_acked = down_tail, down_sent = down_tail WHERE device_id = $1 AND epoch = $2`, id, epoch)
 	return err
 }
 
-// resume answers what devices that were just let in say about their streams. The caller has raised their epochs in this
-// transaction and so holds their rows in device_link.
-func (t *tx) resume(batch []devices.LinkUp, in map[ident.DeviceID]devices.Admission) error {
+// resume answers what devices that were just let in say about their streams; down is where their down streams stand. The
+// caller has raised their epochs in this transaction and so holds their rows in device_link.
+func (t *tx) resume(batch []devices.LinkUp, in map[ident.DeviceID]devices.Admission, down map[ident.DeviceID]devices.StreamsAt) error {
 	var asked []devices.LinkUp
 	for _, u := range batch {
 		if _, ok := in[u.Device]; ok && u.Resume != nil {
@@ -42,15 +50,16 @@ func (t *tx) resume(batch []devices.LinkUp, in map[ident.DeviceID]devices.Admiss
 	}
 	known := make(map[ident.DeviceID]devices.StreamsAt, len(asked))
 	vals, args := values("t", 1, len(asked), func(i int) []any { return []any{asked[i].Device} })
-	err := t.all(`SELECT device_stream.device_id, device_stream.down_stream, device_stream.down_next, device_stream.up_stream,
+	err := t.all(`SELECT device_stream.device_id, device_stream.down_stream, device_stream.up_stream,
 			device_stream.up_acked, COALESCE(device_inventory.hash, '')
-		FROM `+vals+` AS v JOIN device_stream ON device_stream.device_id = v.column1
-			LEFT JOIN device_inventory ON device_inventory.device_id = v.column1`, args, func(r rows) error {
+		FROM `+vals+` AS v JOIN device_stream ON device_stream.device_id = v.column1 || ''
+			LEFT JOIN device_inventory ON device_inventory.device_id = v.column1 || ''`, args, func(r rows) error {
 		var (
 			id ident.DeviceID
 			p  devices.StreamsAt
 		)
-		err := r.Scan(&id, &p.Down, &p.DownNext, &p.Up, &p.UpAcked, &p.Inventory)
+		err := r.Scan(&id, &p.Down, &p.Up, &p.UpAcked, &p.Inventory)
+		p.DownTail, p.DownAcked, p.DownSent = down[id].DownTail, down[id].DownAcked, down[id].DownSent
 		known[id] = p
 		return err
 	})
@@ -58,13 +67,14 @@ func (t *tx) resume(batch []devices.LinkUp, in map[ident.DeviceID]devices.Admiss
 		return err
 	}
 	var (
-		moved []devices.LinkUp
-		lost  []reported
+		moved  []devices.LinkUp
+		places []downMove
+		lost   []reported
 	)
 	for _, u := range asked {
 		stored, ok := known[u.Device]
 		fresh := ""
-		if !ok || u.Resume.DownSeq >= stored.DownNext {
+		if !ok || u.Resume.DownSeq > stored.DownSent {
 			fresh = ident.New[string]()
 		}
 		res, write, report := devices.PlanResume(stored, ok, *u.Resume, fresh)
@@ -74,11 +84,17 @@ func (t *tx) resume(batch []devices.LinkUp, in map[ident.DeviceID]devices.Admiss
 		if write {
 			moved = append(moved, u)
 		}
+		if res.DownAcked != stored.DownAcked || res.DownSent != stored.DownSent || res.DownTail > res.DownAcked || res.Forgot {
+			places = append(places, downMove{device: u.Device, epoch: a.Epoch, stored: stored, res: &res, at: u.At})
+		}
 		if report != "" {
 			lost = append(lost, reported{u.Device, devices.Report{Kind: report, Data: []byte("{}"), At: u.At}})
 		}
 	}
 	if err := t.moveStreams(moved, in); err != nil {
+		return err
+	}
+	if err := t.resumeDown(places); err != nil {
 		return err
 	}
 	return t.addReports(lost, 0)
@@ -89,14 +105,13 @@ func (t *tx) moveStreams(moved []devices.LinkUp, in map[ident.DeviceID]devices.A
 	if len(moved) == 0 {
 		return nil
 	}
-	vals, args := values("ttiti", 1, len(moved), func(i int) []any {
+	vals, args := values("ttti", 1, len(moved), func(i int) []any {
 		p := in[moved[i].Device].Streams.StreamsAt
-		return []any{moved[i].Device, p.Down, p.DownNext, p.Up, p.UpAcked}
+		return []any{moved[i].Device, p.Down, p.Up, p.UpAcked}
 	})
-	_, err := t.exec(`INSERT INTO device_stream (device_id, down_stream, down_next, up_stream, up_acked)
-		SELECT v.column1, v.column2, v.column3, v.column4, v.column5 FROM `+vals+` AS v WHERE v.column1 <> ''
-		ON CONFLICT (device_id) DO UPDATE SET down_stream = excluded.down_stream, down_next = excluded.down_next,
-			up_stream = excluded.up_stream, up_acked = excluded.up_acked`, args...)
+	_, err := t.exec(`INSERT INTO device_stream (device_id, down_stream, up_stream, up_acked)
+		SELECT v.column1, v.column2, v.column3, v.column4 FROM `+vals+` AS v WHERE v.column1 <> ''
+		ON CONFLICT (device_id) DO UPDATE SET down_stream = excluded.down_stream, up_stream = excluded.up_stream, up_acked = excluded.up_acked`, args...)
 	return err
 }
 
@@ -117,8 +132,9 @@ func (s *Store) AppendUp(ctx context.Context, o devices.UpOrder) ([]devices.UpRe
 			return err
 		}
 		var (
-			list  []reported
-			state = map[ident.DeviceID]*devices.Inventory{}
+			list     []reported
+			statuses []devices.UpFrame
+			state    = map[ident.DeviceID]*devices.Inventory{}
 		)
 		for i, f := range o.Frames {
 			out[i] = at[linkOf{f.Device, f.Epoch}].take(f)
@@ -128,9 +144,18 @@ func (s *Store) AppendUp(ctx context.Context, o devices.UpOrder) ([]devices.UpRe
 				list = append(list, reported{f.Device, *f.Report})
 			case f.Inventory != nil:
 				state[f.Device] = f.Inventory // the newest of the batch
+			case f.Status != nil:
+				statuses = append(statuses, f)
+			case f.Upload != nil:
+				if err := t.completeFile(f.Device, *f.Upload, f.Upload.At); err != nil {
+					return err
+				}
 			}
 		}
 		if err := t.ackUp(at); err != nil {
+			return err
+		}
+		if err := t.tellStatuses(statuses); err != nil {
 			return err
 		}
 		if err := t.putInventories(state); err != nil {
@@ -158,8 +183,8 @@ func (t *tx) upPositions(o devices.UpOrder) (map[linkOf]*upPos, error) {
 	vals, args := values("ti", 3, len(links), func(i int) []any { return []any{links[i].device, links[i].epoch} })
 	args = append([]any{o.Node.Name, o.Node.Inc}, args...)
 	err := t.all(`SELECT device_link.device_id, device_link.epoch, device_stream.up_stream, device_stream.up_acked
-		FROM `+vals+` AS v JOIN device_link ON device_link.device_id = v.column1 JOIN device_stream ON device_stream.device_id = v.column1
-		WHERE device_link.epoch = v.column2 AND device_link.node = $1 AND device_link.inc = $2 AND device_link.admit
+		FROM `+vals+` AS v JOIN device_link ON device_link.device_id = v.column1 || '' JOIN device_stream ON device_stream.device_id = v.column1 || ''
+		WHERE device_link.epoch = v.column2 + 0 AND device_link.node = $1 AND device_link.inc = $2 AND device_link.admit
 		ORDER BY device_link.device_id`+t.dialect.forShareOf("device_link"), args, func(r rows) error {
 		var (
 			l linkOf
@@ -207,7 +232,7 @@ func (t *tx) ackUp(at map[linkOf]*upPos) error {
 		p := at[moved[i]]
 		return []any{moved[i].device, p.stream, p.acked}
 	})
-	_, err := t.exec(`UPDATE device_stream SET up_stream = v.column2, up_acked = v.column3 FROM `+vals+` AS v WHERE device_stream.device_id = v.column1`, args...)
+	_, err := t.exec(`UPDATE device_stream SET up_stream = v.column2, up_acked = v.column3 FROM `+vals+` AS v WHERE device_stream.device_id = v.column1 || ''`, args...)
 	return err
 }
 
@@ -245,7 +270,7 @@ func (t *tx) addReports(list []reported, kept int) error {
 	ids := slices.Sorted(maps.Keys(count))
 	vals, args := values("ti", 1, len(ids), func(i int) []any { return []any{ids[i], count[ids[i]]} })
 	newest := make(map[ident.DeviceID]int64, len(ids))
-	err := t.all(`UPDATE device_stream SET reports = reports + v.column2 FROM `+vals+` AS v WHERE device_stream.device_id = v.column1
+	err := t.all(`UPDATE device_stream SET reports = reports + v.column2 FROM `+vals+` AS v WHERE device_stream.device_id = v.column1 || ''
 		RETURNING device_stream.device_id, device_stream.reports`, args, func(r rows) error {
 		var (
 			id ident.DeviceID
@@ -287,7 +312,7 @@ func (t *tx) forgetReports(newest map[ident.DeviceID]int64, kept int) error {
 	}
 	vals, args := values("ti", 1, len(full), func(i int) []any { return []any{full[i], newest[full[i]] - int64(kept)} })
 	_, err := t.exec(`DELETE FROM device_event WHERE (device_id, id) IN (SELECT e.device_id, e.id
-		FROM `+vals+` AS v JOIN device_event AS e ON e.device_id = v.column1 AND e.id <= v.column2)`, args...)
+		FROM `+vals+` AS v JOIN device_event AS e ON e.device_id = v.column1 || '' AND e.id <= v.column2)`, args...)
 	return err
 }
 

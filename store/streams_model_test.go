@@ -234,7 +234,7 @@ func (m *streamModel) restart() {
 		must(m.t, m.store.Close())
 		m.store = storetest.Open(m.t, m.cfg)
 		m.registry = devices.NewRegistry(devices.Config{Demo: true, DemoUnit: m.village}, devices.Deps{
-			Claims: m.store, Fleet: m.store, CA: m.keys, Limiter: m.coord, Nudges: m.coord, Now: m.clock.Now, Logger: slog.New(slog.DiscardHandler),
+			Claims: m.store, Fleet: m.store, Lists: m.store, CA: m.keys, Limiter: m.coord, Nudges: m.coord, Now: m.clock.Now, Logger: slog.New(slog.DiscardHandler),
 		})
 	}
 	m.epoch = 0 // its links were of the former incarnation

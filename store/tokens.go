@@ -35,16 +35,21 @@ const (
 	tokenMargin = time.Hour
 	// answerKept is how long a repeated command finds its first answer; a device may come back after days without net.
 	answerKept = 7 * 24 * time.Hour
+	// kickKept is how long word is kept for a node that does not come for it; its sockets are gone with it.
+	kickKept = time.Hour
 )
 
-// Sweep removes spent tokens that have expired and remembered answers older than a week. SpendToken calls it now and
+// Sweep removes spent tokens that have expired, remembered answers older than a week and word for nodes that are gone. SpendToken calls it now and
 // then.
 func (s *Store) Sweep(ctx context.Context, now time.Time) error {
 	return s.write(ctx, func(t *tx) error {
 		if _, err := t.exec(`DELETE FROM spent_token WHERE expires_at < $1`, micros(now.Add(-tokenMargin))); err != nil {
 			return err
 		}
-		_, err := t.exec(`DELETE FROM idempotency WHERE at < $1`, micros(now.Add(-answerKept)))
+		if _, err := t.exec(`DELETE FROM idempotency WHERE at < $1`, micros(now.Add(-answerKept))); err != nil {
+			return err
+		}
+		_, err := t.exec(`DELETE FROM link_kick WHERE at < $1`, micros(now.Add(-kickKept))) // of nodes that did not come back
 		return err
 	})
 }

@@ -4,11 +4,13 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"net"
 	"net/url"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"heyi/internal/fault"
 	"heyi/store"
@@ -156,6 +158,12 @@ func TestServerThatIsAwayIsUnavailable(t *testing.T) {
 	c.Driver, c.DSN = store.Postgres, "postgres://heyi@"+addr+"/heyi?sslmode=disable"
 	_, err = store.Open(t.Context(), c)
 	wantUnavailable(t, err, "store.unavailable")
+}
+
+// Between two statements of a transaction the driver knows already that its connection is gone; it was found by make chaos.
+func TestConnectionThatIsGoneIsUnavailable(t *testing.T) {
+	t.Parallel()
+	wantUnavailable(t, store.PostgresFault(fmt.Errorf("in a transaction: %w", pgconn.ErrConnClosed)), "store.unavailable")
 }
 
 func TestServerThatGoesAwayIsUnavailableAndComesBack(t *testing.T) {

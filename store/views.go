@@ -331,5 +331,33 @@ func (s *Store) QueueOverview(ctx context.Context, unit ident.UnitID, since int6
 			(SELECT CAST(coalesce(avg(rating.score), 0) AS DOUBLE PRECISION) FROM rating JOIN session ON session.id = rating.session_id JOIN org_closure ON org_closure.node = session.unit_id
 				WHERE org_closure.ancestor = $1 AND rating.score > 0 AND rating.at >= $2)`,
 		[]any{unit, since}, &o.Sessions.Live, &o.Rated.Count, &o.Rated.Avg)
-	return o, err
+	if err != nil {
+		return o, err
+	}
+	return o, queueToday(q, unit, since, &o)
+}
+
+// mostWaits bounds the talks of a day that a quantile is made of.
+const mostWaits = 20_000
+
+// queueToday counts what became of the people of today: talks that began, by their waits, and those who met nobody.
+func queueToday(q querier, unit ident.UnitID, since int64, o *flow.Overview) error {
+	var waits []int64
+	err := q.all(`SELECT session.started_at - ticket.enqueued_at FROM session JOIN ticket ON ticket.id = session.ticket_id
+		WHERE session.created_at >= $2 AND session.started_at > 0 AND session.unit_id IN (SELECT node FROM org_closure WHERE ancestor = $1)
+		ORDER BY 1 LIMIT $3`, []any{unit, since, mostWaits}, func(r rows) error {
+		var w int64
+		err := r.Scan(&w)
+		waits = append(waits, w)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	o.Today.Met = len(waits)
+	if n := len(waits); n > 0 {
+		o.Today.WaitMS.P50, o.Today.WaitMS.P95 = waits[n/2]/1000, waits[min(n-1, n*95/100)]/1000
+	}
+	return q.one(`SELECT COUNT(*) FROM ticket WHERE ticket.closed_at >= $2 AND ticket.closed_at > 0 AND ticket.session_id = ''
+		AND ticket.unit_id IN (SELECT node FROM org_closure WHERE ancestor = $1)`, []any{unit, since}, &o.Today.Missed)
 }

@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+
+	"heyi/internal/audit"
 )
 
 var errClosed = errors.New("store: closed")
@@ -38,6 +40,7 @@ type command struct {
 	fn    func(*tx) error
 	state atomic.Int32
 	err   error // fn's own error, or what befell the commit
+	did   []audit.Event
 	panic *panicked
 	done  chan struct{}
 }
@@ -136,14 +139,19 @@ func (w *writer) take() (batch []*command, closed bool) {
 
 // commit runs a batch in one transaction and answers every command of it.
 func (w *writer) commit(batch []*command) {
+	begun := w.store.now()
 	err := w.transact(batch)
 	if err == nil {
+		w.store.metrics.committed(len(batch), w.store.now().Sub(begun))
 		w.store.commits.Add(1)
 		w.store.commands.Add(int64(len(batch)))
 	}
 	for _, c := range batch {
 		if err != nil && c.panic == nil {
 			c.err = err // the commit failed: nothing of anybody is in the database
+		}
+		if c.panic == nil {
+			w.store.metrics.answered(c.did, c.err)
 		}
 		close(c.done)
 	}
@@ -189,6 +197,7 @@ func (w *writer) run(c *command) {
 	}()
 	t := tx{reader: reader{ctx: c.ctx, on: w.on, dialect: w.store.dialect}, store: w.store}
 	c.err = t.run(c.fn)
+	c.did = t.events
 }
 
 func (w *writer) sql(ctx context.Context, query string) error {

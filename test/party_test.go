@@ -80,7 +80,7 @@ func TestAPartyComesByALink(t *testing.T) {
 	granted(t, tv.ask(1, wire.VisitOpen, wire.VisitOpenBody{Key: key(), How: "anonymous"}), &struct{}{})
 	var k struct{ ID string }
 	granted(t, tv.ask(2, wire.TicketCreate, wire.TicketCreateBody{Key: key(), Kind: "mediate", Category: "land", Lang: "zh"}), &k)
-	granted(t, desk.ask(1, wire.SeatSet, wire.SeatSetBody{State: "ready"}), &struct{}{})
+	granted(t, desk.sits(1), &struct{}{})
 	o := chair.offer()
 	var view struct{ Session struct{ ID string } }
 	granted(t, desk.ask(2, wire.OfferAccept, wire.OfferAcceptBody{OfferID: o.ID, Ver: o.Ver}), &view)

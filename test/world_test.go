@@ -33,9 +33,24 @@ import (
 	"heyi/gateway/wire"
 	"heyi/internal/ident"
 	"heyi/mediation/agreement/pdf/pdftest"
+	"heyi/store/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if path := os.Getenv(nodeEnv); path != "" {
+		os.Exit(runNode(path))
+	}
+	// nodes on PostgreSQL share it; the template of the tests' databases is sealed with this one
+	if err := os.Setenv("HEYI_MASTER_KEY", base64.StdEncoding.EncodeToString([]byte(storetest.MasterKey))); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(tests{m})
+}
+
+// tests ends the PostgreSQL of the tests before leaks are looked for.
+type tests struct{ *testing.M }
+
+func (t tests) Run() int { return storetest.Run(t.M) }
 
 // patience bounds every wait of these tests.
 const patience = 30 * time.Second
@@ -70,11 +85,18 @@ func demoConfig(t *testing.T) configs.Config {
 	return c
 }
 
+// attach speaks to a node of a configuration, wherever it runs.
+func attach(t *testing.T, cfg configs.Config) *node {
+	t.Helper()
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // its own certificate, on loopback
+	t.Cleanup(transport.CloseIdleConnections)
+	return &node{t: t, cfg: cfg, url: "http://" + cfg.HTTP.Listen, http: &http.Client{Transport: transport, Timeout: patience}}
+}
+
 // start runs a node and waits until it is ready; it is stopped at the end of the test at the latest.
 func start(t *testing.T, cfg configs.Config) *node {
 	t.Helper()
-	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // its own certificate, on loopback
-	n := &node{t: t, cfg: cfg, url: "http://" + cfg.HTTP.Listen, http: &http.Client{Transport: transport, Timeout: patience}}
+	n := attach(t, cfg)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- app.Run(ctx, cfg, io.Discard) }()
@@ -84,7 +106,7 @@ func start(t *testing.T, cfg configs.Config) *node {
 		}
 		cancel()
 		cancel = nil
-		transport.CloseIdleConnections()
+		n.http.CloseIdleConnections()
 		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
 			t.Errorf("the node ended with %v", err)
 		}
@@ -258,11 +280,16 @@ type link struct {
 	ws *websocket.Conn
 }
 
-// dial opens a websocket and answers its challenge.
+// dial opens a websocket and reads its challenge.
 func (n *node) dial() (*link, wire.ChallengeBody) {
 	n.t.Helper()
+	return n.dialAt("/ws/v1")
+}
+
+func (n *node) dialAt(path string) (*link, wire.ChallengeBody) {
+	n.t.Helper()
 	dialer := websocket.Dialer{Subprotocols: []string{wire.Subprotocol}, HandshakeTimeout: patience}
-	ws, res, err := dialer.DialContext(n.t.Context(), "ws"+strings.TrimPrefix(n.url, "http")+"/ws/v1", nil)
+	ws, res, err := dialer.DialContext(n.t.Context(), "ws"+strings.TrimPrefix(n.url, "http")+path, nil)
 	if err != nil {
 		n.t.Fatal(err)
 	}

@@ -42,6 +42,7 @@ if [ "$what" = test ]; then
   need pdftotext poppler-utils
   need qpdf qpdf
   need openssl openssl
+  need redis-server redis-server
   need_font
   need_postgres
 fi

@@ -16,6 +16,7 @@ import (
 	"github.com/pion/logging"
 	"github.com/pion/webrtc/v3"
 
+	"heyi/cmd/fleetsim/sim"
 	"heyi/gateway/wire"
 	"heyi/internal/ident"
 	"heyi/media"
@@ -50,20 +51,56 @@ func runBareEcho(ctx context.Context) error {
 	up := websocket.Upgrader{
 		ReadBufferSize: 512, WriteBufferSize: 4096, WriteBufferPool: &sync.Pool{}, Subprotocols: []string{wire.Subprotocol},
 	}
-	var wg sync.WaitGroup
-	err := serveBench(ctx, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	var (
+		wg   sync.WaitGroup
+		mu   sync.Mutex
+		open []*websocket.Conn
+	)
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST "+bareShoutPath, func(w http.ResponseWriter, _ *http.Request) { // nothing else is written meanwhile
+		msg, err := websocket.NewPreparedMessage(websocket.TextMessage, []byte(`{"v":1,"t":"going_away","b":{"why":"deploy","window_ms":3000}}`))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for _, ws := range open {
+			_ = ws.WritePreparedMessage(msg) // a link that is gone
+		}
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		ws, err := up.Upgrade(w, r, nil)
 		if err != nil {
 			return
 		}
+		mu.Lock()
+		open = append(open, ws)
+		mu.Unlock()
 		wg.Go(func() {
 			stop := context.AfterFunc(ctx, func() { _ = ws.Close() })
 			defer stop()
 			echo(ws)
 		})
-	}))
+	})
+	err := serveBench(ctx, mux)
 	wg.Wait()
 	return err
+}
+
+// bareShoutPath makes the echo server say one thing to all.
+const bareShoutPath = "/shout"
+
+func bareShout(ctx context.Context, addr string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+addr+bareShoutPath, nil)
+	if err != nil {
+		return fmt.Errorf("shout: %w", err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("shout: %w", err)
+	}
+	return res.Body.Close() //nolint:wrapcheck // nothing to add
 }
 
 func echo(ws *websocket.Conn) {
@@ -159,7 +196,7 @@ func (s *bareSFU) line(w http.ResponseWriter, r *http.Request) {
 	}
 	stop := context.AfterFunc(s.ctx, func() { _ = ws.Close() }) //nolint:contextcheck // a line outlives its request
 	defer stop()
-	m := &bareMember{s: s, t: t, p: peer{ws: ws}}
+	m := &bareMember{s: s, t: t, p: sim.Peer{WS: ws}}
 	_ = m.serve() // the line's end is the member's end
 	_ = ws.Close()
 	for _, pc := range []*webrtc.PeerConnection{m.pub, m.sub} {
@@ -172,13 +209,13 @@ func (s *bareSFU) line(w http.ResponseWriter, r *http.Request) {
 type bareMember struct {
 	s        *bareSFU
 	t        media.Ticket
-	p        peer // its line
+	p        sim.Peer // its line
 	pub, sub *webrtc.PeerConnection
 }
 
 func (m *bareMember) serve() error {
 	for {
-		_, raw, err := m.p.ws.ReadMessage()
+		_, raw, err := m.p.WS.ReadMessage()
 		if err != nil {
 			return fmt.Errorf("line: %w", err)
 		}
@@ -271,5 +308,5 @@ func (m *bareMember) settle(pc *webrtc.PeerConnection, desc webrtc.SessionDescri
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	<-gathered
-	return m.p.send(t, wire.RTCSDPBody{PC: name, Gen: gen, SDP: pc.LocalDescription().SDP})
+	return m.p.Send(t, wire.RTCSDPBody{PC: name, Gen: gen, SDP: pc.LocalDescription().SDP})
 }

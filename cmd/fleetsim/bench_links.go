@@ -9,13 +9,16 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/gorilla/websocket"
 
+	"heyi/cmd/fleetsim/sim"
 	"heyi/gateway/wire"
 )
 
@@ -25,6 +28,10 @@ const (
 	pingPerSecond = 2000 // round trips of the measured round
 
 	linkCalm = 6 * time.Second // after the last connect: the server has given back what the wave took
+
+	beatsPerSecond = 633              // what 19,000 links send when each speaks every 30 s
+	beatsFor       = 12 * time.Second // at that pace
+	readersSettle  = 3 * time.Second  // old pings are answered before the broadcast
 )
 
 // benchLinks opens as many signed links as the descriptor limit allows and measures connects per second, round trips
@@ -39,6 +46,8 @@ func benchLinks(ctx context.Context, c benchConfig, f *figures, logger *slog.Log
 	}
 	f.put("link_connects_ratio_to_bare", f.value["connects_per_core_second"]/f.value["link_bare_connects_per_core_second"], "x")
 	f.put("link_memory_ratio_to_bare", f.value["link_memory_after_traffic"]/f.value["link_bare_memory_after_traffic"], "x")
+	f.put("link_heartbeat_cpu_ratio_to_bare", f.value["link_heartbeat_cpu"]/f.value["link_bare_heartbeat_cpu"], "x")
+	f.put("link_broadcast_ratio_to_bare", f.value["link_broadcast_last"]/f.value["link_bare_broadcast_last"], "x")
 	return nil
 }
 
@@ -60,21 +69,24 @@ func benchOwnLinks(ctx context.Context, c benchConfig, f *figures, logger *slog.
 		return err
 	}
 	defer func() { err = errors.Join(err, srv.stop()) }()
-	demo, err := waitDemo(ctx, srv.demo)
+	demo, err := sim.WaitDemo(ctx, srv.demo)
 	if err != nil {
 		return fmt.Errorf("the server did not start again: %w", err)
 	}
 	b := linkBench{pid: srv.cmd.Process.Pid, n: c.Links, prefix: "", f: f}
-	b.open = func(ctx context.Context, i int) (*simLink, error) { return fleet[i].connect(ctx, demo.URL, "boot") }
-	b.tell = func(l *simLink) error {
-		return l.send(wire.Telemetry, 0, wire.TelemetryBody{CPU: .2, MemPct: 40, RTTMS: 30})
+	b.open = func(ctx context.Context, i int) (*sim.Link, error) { return fleet[i].Connect(ctx, demo.URL, "boot") }
+	b.tell = func(l *sim.Link) error {
+		return l.Send(wire.Telemetry, 0, wire.TelemetryBody{CPU: .2, MemPct: 40, RTTMS: 30})
 	}
-	b.ask = func(l *simLink) error {
-		if err := l.send(wire.Ping, l.sent, struct{}{}); err != nil {
+	b.ask = func(l *sim.Link) error {
+		if err := l.Send(wire.Ping, l.Sent, struct{}{}); err != nil {
 			return err
 		}
-		return l.awaitPong()
+		return await(l, wire.Pong)
 	}
+	// what a node says to all at once: it goes away (device-protocol, going_away)
+	b.shout = func(context.Context) error { return srv.cmd.Process.Signal(syscall.SIGTERM) }
+	b.heard = func(l *sim.Link) error { return await(l, wire.GoingAway) }
 	return b.run(ctx)
 }
 
@@ -86,42 +98,51 @@ func benchBareLinks(ctx context.Context, c benchConfig, f *figures) error {
 	}
 	defer stopChild(cmd)
 	msg := []byte(`{"v":1,"t":"telemetry","b":{"cpu":0.2,"mem_pct":40,"rtt_ms":30}}`)
-	echo := func(l *simLink) error {
-		if err := l.ws.WriteMessage(websocket.TextMessage, msg); err != nil {
+	echo := func(l *sim.Link) error {
+		if err := l.WS.WriteMessage(websocket.TextMessage, msg); err != nil {
 			return fmt.Errorf("echo: %w", err)
 		}
-		if _, _, err := l.ws.ReadMessage(); err != nil {
+		if _, _, err := l.WS.ReadMessage(); err != nil {
 			return fmt.Errorf("echo: %w", err)
 		}
 		return nil
 	}
 	b := linkBench{pid: cmd.Process.Pid, n: c.Links, prefix: "link_bare_", f: f, tell: echo, ask: echo}
-	b.open = func(ctx context.Context, i int) (*simLink, error) { return dialLink(ctx, "http://"+addr, benchAddr(i)) }
+	b.open = func(ctx context.Context, i int) (*sim.Link, error) {
+		return sim.DialLink(ctx, "http://"+addr, benchAddr(i))
+	}
+	b.shout = func(ctx context.Context) error { return bareShout(ctx, addr) }
+	b.heard = func(l *sim.Link) error {
+		if _, _, err := l.WS.ReadMessage(); err != nil {
+			return fmt.Errorf("broadcast: %w", err)
+		}
+		return nil
+	}
 	return b.run(ctx)
 }
 
 // enrolBench gives n devices their identity in a first run of the server.
-func enrolBench(ctx context.Context, srv *server, n int) (fleet []*simDevice, err error) {
+func enrolBench(ctx context.Context, srv *server, n int) (fleet []*sim.Device, err error) {
 	if err := srv.start(ctx, false); err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, srv.stop()) }()
-	demo, err := waitDemo(ctx, srv.demo)
+	demo, err := sim.WaitDemo(ctx, srv.demo)
 	if err != nil {
 		return nil, fmt.Errorf("the server did not start: %w", err)
 	}
-	op, err := signIn(ctx, demo, "operator", "")
+	op, err := sim.SignIn(ctx, demo, "operator", "")
 	if err != nil {
 		return nil, err
 	}
 	return benchFleet(ctx, op, n)
 }
 
-func benchFleet(ctx context.Context, op *staffClient, n int) ([]*simDevice, error) {
+func benchFleet(ctx context.Context, op *sim.Client, n int) ([]*sim.Device, error) {
 	var units struct {
 		Units []unitRow `json:"units"`
 	}
-	if err := op.call(ctx, http.MethodGet, "/api/v1/units", nil, &units); err != nil {
+	if err := op.Call(ctx, http.MethodGet, "/api/v1/units", nil, &units); err != nil {
 		return nil, err
 	}
 	codes := enrolUnits(units.Units)
@@ -131,7 +152,7 @@ func benchFleet(ctx context.Context, op *staffClient, n int) ([]*simDevice, erro
 		return nil, err
 	}
 	for i, d := range fleet {
-		d.src = benchAddr(i)
+		d.Src = benchAddr(i)
 	}
 	return fleet, importDevices(ctx, op, fleet)
 }
@@ -145,15 +166,17 @@ type linkBench struct {
 	n      int
 	prefix string // of the names of the figures
 	f      *figures
-	open   func(ctx context.Context, i int) (*simLink, error)
-	tell   func(l *simLink) error // one message
-	ask    func(l *simLink) error // one round trip
+	open   func(ctx context.Context, i int) (*sim.Link, error)
+	tell   func(l *sim.Link) error         // one message
+	ask    func(l *sim.Link) error         // one round trip
+	shout  func(ctx context.Context) error // lets the server say something to every link
+	heard  func(l *sim.Link) error         // waits until a link has heard it
 
-	links []*simLink
+	links []*sim.Link
 }
 
 func (b *linkBench) run(ctx context.Context) error {
-	if !pause(ctx, 2*time.Second) { // the server's own start is over
+	if !sim.Pause(ctx, 2*time.Second) { // the server's own start is over
 		return ctx.Err()
 	}
 	if err := b.f.load(b.name("link_load_1m")); err != nil {
@@ -163,13 +186,13 @@ func (b *linkBench) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.links = make([]*simLink, b.n)
+	b.links = make([]*sim.Link, b.n)
 	defer b.close()
 	if err := b.connects(ctx); err != nil {
 		return err
 	}
 	b.f.put(b.name("links"), float64(b.n), "links")
-	if !pause(ctx, linkCalm) {
+	if !sim.Pause(ctx, linkCalm) {
 		return ctx.Err()
 	}
 	if err := b.memory("link_memory_idle", before); err != nil {
@@ -178,7 +201,63 @@ func (b *linkBench) run(ctx context.Context) error {
 	if err := b.traffic(ctx); err != nil {
 		return err
 	}
-	return b.memory("link_memory_after_traffic", before)
+	if err := b.memory("link_memory_after_traffic", before); err != nil {
+		return err
+	}
+	if err := b.heartbeats(ctx); err != nil {
+		return err
+	}
+	return b.broadcast(ctx)
+}
+
+// heartbeats lets links speak one after another at the pace of the whole fleet's heartbeats and measures what share of
+// a processor the server needs for them, its own pings included.
+func (b *linkBench) heartbeats(ctx context.Context) error {
+	few := *b
+	few.links = b.links[:min(len(b.links), int(beatsPerSecond*beatsFor.Seconds()))]
+	c0, err := cpu(b.pid)
+	if err != nil {
+		return err
+	}
+	start := time.Now()
+	if err := few.round(ctx, beatsPerSecond, b.tell); err != nil {
+		return err
+	}
+	took := time.Since(start)
+	c1, err := cpu(b.pid)
+	if err != nil {
+		return err
+	}
+	b.f.put(b.name("link_heartbeat_rate"), float64(len(few.links))/took.Seconds(), "1/s")
+	b.f.put(b.name("link_heartbeat_cpu"), 100*(c1-c0).Seconds()/took.Seconds(), "%")
+	return nil
+}
+
+// broadcast measures from the server's order to the moment at which the last link has heard it.
+func (b *linkBench) broadcast(ctx context.Context) error {
+	at := make([]time.Time, len(b.links))
+	errs := make([]error, len(b.links))
+	var wg sync.WaitGroup
+	for i, l := range b.links {
+		wg.Go(func() { errs[i], at[i] = b.heard(l), time.Now() })
+	}
+	if !sim.Pause(ctx, readersSettle) {
+		b.close()
+		wg.Wait()
+		return ctx.Err()
+	}
+	start := time.Now()
+	if err := b.shout(ctx); err != nil {
+		b.close()
+		wg.Wait()
+		return fmt.Errorf("broadcast: %w", err)
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	b.f.put(b.name("link_broadcast_last"), float64(slices.MaxFunc(at, time.Time.Compare).Sub(start).Microseconds())/1000, "ms")
+	return nil
 }
 
 // name puts the prefix in the place of "link_".
@@ -257,7 +336,7 @@ func (b *linkBench) connect(ctx context.Context, from, to int) error {
 func (b *linkBench) close() {
 	for _, l := range b.links {
 		if l != nil {
-			_ = l.ws.Close()
+			_ = l.WS.Close()
 		}
 	}
 }
@@ -271,7 +350,7 @@ func (b *linkBench) traffic(ctx context.Context) error {
 		return err
 	}
 	var rtt []float64
-	err := b.round(ctx, pingPerSecond, func(l *simLink) error {
+	err := b.round(ctx, pingPerSecond, func(l *sim.Link) error {
 		start := time.Now()
 		err := b.ask(l)
 		rtt = append(rtt, float64(time.Since(start).Microseconds())/1000)
@@ -286,7 +365,7 @@ func (b *linkBench) traffic(ctx context.Context) error {
 }
 
 // round does something with every link, in small groups at the given pace.
-func (b *linkBench) round(ctx context.Context, perSecond int, do func(l *simLink) error) error {
+func (b *linkBench) round(ctx context.Context, perSecond int, do func(l *sim.Link) error) error {
 	const group = 20
 	tick := time.NewTicker(time.Second * group / time.Duration(perSecond))
 	defer tick.Stop()
@@ -305,15 +384,15 @@ func (b *linkBench) round(ctx context.Context, perSecond int, do func(l *simLink
 	return nil
 }
 
-// awaitPong reads frames until a pong comes; the caller is the link's only reader.
-func (l *simLink) awaitPong() error {
+// await reads frames until one of a type comes; the caller is the link's only reader.
+func await(l *sim.Link, t wire.Type) error {
 	for {
-		_, raw, err := l.ws.ReadMessage()
+		_, raw, err := l.WS.ReadMessage()
 		if err != nil {
-			return fmt.Errorf("waiting for pong: %w", err)
+			return fmt.Errorf("waiting for %s: %w", t, err)
 		}
 		var f wire.Frame
-		if wire.Decode(raw, &f) == nil && f.T == wire.Pong {
+		if wire.Decode(raw, &f) == nil && f.T == t {
 			return nil
 		}
 	}

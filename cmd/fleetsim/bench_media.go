@@ -16,6 +16,7 @@ import (
 	"github.com/gorilla/websocket"
 	"github.com/pion/webrtc/v3"
 
+	"heyi/cmd/fleetsim/sim"
 	"heyi/internal/ident"
 	"heyi/media"
 )
@@ -23,7 +24,7 @@ import (
 // benchRoom is one room of three in the engine process.
 type benchRoom struct {
 	spec  media.RoomSpec
-	peers []*peer
+	peers []*sim.Peer
 }
 
 // Windows of the media bench: Heyi and the yardstick take turns, so that both see the same machine.
@@ -31,25 +32,34 @@ const (
 	mediaWindows = 5
 	mediaWindow  = 4 * time.Second
 	mediaSettle  = time.Second // after a turn: its first packets and keyframes are not measured
+
+	manyRooms = 3 // times as many rooms the second time: 10 and 30
 )
 
 // benchMedia measures the engine in a process of its own: rooms of three, everybody sends 1.44 Mbit/s VP8 and Opus
-// and sees both others; a bare forwarder does the same in turns.
+// and sees both others; a bare forwarder does the same in turns. Figures of the second size carry its number.
 func benchMedia(ctx context.Context, c benchConfig, f *figures, logger *slog.Logger) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	if err := f.load("media_load_1m"); err != nil {
+	if err := benchRooms(ctx, c.Rooms, "media_", f, logger); err != nil {
 		return err
 	}
-	benches := []*mediaBench{{command: sfuCommand, prefix: "media_"}, {command: bareSFUCommand, prefix: "media_bare_"}}
+	return benchRooms(ctx, manyRooms*c.Rooms, fmt.Sprintf("media_%d_", manyRooms*c.Rooms), f, logger)
+}
+
+func benchRooms(ctx context.Context, rooms int, prefix string, f *figures, logger *slog.Logger) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if err := f.load(prefix + "load_1m"); err != nil {
+		return err
+	}
+	benches := []*mediaBench{{command: sfuCommand, prefix: prefix}, {command: bareSFUCommand, prefix: prefix + "bare_"}}
 	for _, b := range benches {
-		end, err := b.start(ctx, c.Rooms)
+		end, err := b.start(ctx, rooms)
 		if err != nil {
 			return fmt.Errorf("%s: %w", b.command, err)
 		}
 		defer end()
 	}
-	logger.InfoContext(ctx, "rooms are up", slog.Int("rooms", c.Rooms))
+	logger.InfoContext(ctx, "rooms are up", slog.Int("rooms", rooms))
 	for range mediaWindows {
 		for _, b := range benches {
 			if err := b.window(ctx); err != nil {
@@ -57,13 +67,13 @@ func benchMedia(ctx context.Context, c benchConfig, f *figures, logger *slog.Log
 			}
 		}
 	}
-	f.put("media_rooms", float64(c.Rooms), "rooms")
+	f.put(prefix+"rooms", float64(rooms), "rooms")
 	for _, b := range benches {
 		if err := b.put(f); err != nil {
 			return err
 		}
 	}
-	f.put("media_cpu_ratio_to_bare", f.value["media_cpu_per_forwarded_packet"]/f.value["media_bare_cpu_per_forwarded_packet"], "x")
+	f.put(prefix+"cpu_ratio_to_bare", f.value[prefix+"cpu_per_forwarded_packet"]/f.value[prefix+"bare_cpu_per_forwarded_packet"], "x")
 	for _, b := range benches {
 		if err := b.lateJoiner(ctx, f); err != nil {
 			return fmt.Errorf("%s: %w", b.command, err)
@@ -82,7 +92,7 @@ type mediaBench struct {
 	pid    int
 	before float64 // resident bytes before the first room
 	rooms  []*benchRoom
-	late   []*peer // templates that hold an API
+	late   []*sim.Peer // templates that hold an API
 	wg     sync.WaitGroup
 	talk   atomic.Bool // publishers send
 	count  atomic.Bool // delays are kept
@@ -90,6 +100,7 @@ type mediaBench struct {
 	mu        sync.Mutex
 	delay     []float64 // ms
 	per, rate []float64 // us a packet, packets a second, by window
+	rooms1    []float64 // rooms that one processor could serve, by window
 }
 
 // start starts the engine process and fills its rooms; end stops both.
@@ -114,7 +125,7 @@ func (b *mediaBench) start(ctx context.Context, rooms int) (end func(), err erro
 			err = b.addRoom(ctx)
 		}
 	}
-	if err == nil && !pause(ctx, 3*time.Second) {
+	if err == nil && !sim.Pause(ctx, 3*time.Second) {
 		err = ctx.Err()
 	}
 	if err != nil {
@@ -124,14 +135,14 @@ func (b *mediaBench) start(ctx context.Context, rooms int) (end func(), err erro
 	return end, nil
 }
 
-func newPeerAPIs(n int) ([]*peer, error) {
-	var list []*peer
+func newPeerAPIs(n int) ([]*sim.Peer, error) {
+	var list []*sim.Peer
 	for range n {
-		api, err := newPeerAPI()
+		api, err := sim.NewPeerAPI()
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, &peer{api: api})
+		list = append(list, &sim.Peer{API: api})
 	}
 	return list, nil
 }
@@ -192,7 +203,7 @@ func (b *mediaBench) apply(ctx context.Context, spec media.RoomSpec) error {
 }
 
 // join opens the media line of member i and runs it in its own goroutine.
-func (b *mediaBench) join(ctx context.Context, r *benchRoom, i int, src source) (*peer, error) {
+func (b *mediaBench) join(ctx context.Context, r *benchRoom, i int, src sim.Source) (*sim.Peer, error) {
 	m := r.spec.Members[i]
 	t := media.Ticket{Room: r.spec.Room, Participant: m.ID, Attachment: m.Attach[0].ID, Kind: media.AttachFull, JoinGen: m.Attach[0].JoinGen, Fence: r.spec.Fence}
 	raw, err := json.Marshal(t)
@@ -204,27 +215,27 @@ func (b *mediaBench) join(ctx context.Context, r *benchRoom, i int, src source) 
 		return nil, fmt.Errorf("media line: %w", err)
 	}
 	_ = res.Body.Close()
-	p := &peer{ws: ws, api: b.late[i%len(b.late)].api, src: src, delay: b.note}
-	if err := p.start(ctx, "full"); err != nil {
+	p := &sim.Peer{WS: ws, API: b.late[i%len(b.late)].API, Src: src, Delay: b.note}
+	if err := p.Start(ctx, "full"); err != nil {
 		return nil, err
 	}
 	b.wg.Go(func() {
 		stop := context.AfterFunc(ctx, func() { _ = ws.Close() })
 		defer stop()
-		_ = p.run()
+		_ = p.Run()
 	})
 	return p, nil
 }
 
 // source sends while it is this bench's turn.
 func (b *mediaBench) source(ctx context.Context, mic, cam *webrtc.TrackLocalStaticRTP, wantKey *atomic.Bool) {
-	synthetic(ctx, mic, cam, wantKey, &b.talk)
+	sim.Synthetic(ctx, mic, cam, wantKey, &b.talk)
 }
 
 func (b *mediaBench) received() (n int64) {
 	for _, r := range b.rooms {
 		for _, p := range r.peers {
-			n += p.packets.Load()
+			n += p.Packets.Load()
 		}
 	}
 	return n
@@ -234,7 +245,7 @@ func (b *mediaBench) received() (n int64) {
 func (b *mediaBench) window(ctx context.Context) error {
 	b.talk.Store(true)
 	defer b.talk.Store(false)
-	if !pause(ctx, mediaSettle) {
+	if !sim.Pause(ctx, mediaSettle) {
 		return ctx.Err()
 	}
 	b.count.Store(true)
@@ -244,7 +255,7 @@ func (b *mediaBench) window(ctx context.Context) error {
 		return err
 	}
 	n0, start := b.received(), time.Now()
-	if !pause(ctx, mediaWindow) {
+	if !sim.Pause(ctx, mediaWindow) {
 		return ctx.Err()
 	}
 	c1, err := cpu(b.pid)
@@ -256,7 +267,9 @@ func (b *mediaBench) window(ctx context.Context) error {
 		return errors.New("no packet was forwarded")
 	}
 	b.per = append(b.per, float64((c1-c0).Nanoseconds())/1000/n)
-	b.rate = append(b.rate, n/time.Since(start).Seconds())
+	took := time.Since(start).Seconds()
+	b.rate = append(b.rate, n/took)
+	b.rooms1 = append(b.rooms1, float64(len(b.rooms))*took/(c1-c0).Seconds())
 	return nil
 }
 
@@ -270,6 +283,7 @@ func (b *mediaBench) put(f *figures) error {
 	b.mu.Unlock()
 	f.put(b.prefix+"cpu_per_forwarded_packet", quantile(b.per, .5), "us")
 	f.put(b.prefix+"forwarded_packets_per_second", quantile(b.rate, .5), "1/s")
+	f.put(b.prefix+"rooms_per_core", quantile(b.rooms1, .5), "rooms")
 	f.put(b.prefix+"delay_p50", quantile(delay, .5), "ms")
 	f.put(b.prefix+"delay_p99", quantile(delay, .99), "ms")
 	f.put(b.prefix+"memory_per_room", (now-b.before)/float64(len(b.rooms))/1e6, "MB")
@@ -281,19 +295,19 @@ func (b *mediaBench) put(f *figures) error {
 func (b *mediaBench) lateJoiner(ctx context.Context, f *figures) error {
 	b.talk.Store(true)
 	defer b.talk.Store(false)
-	if !pause(ctx, mediaSettle) {
+	if !sim.Pause(ctx, mediaSettle) {
 		return ctx.Err()
 	}
 	var took []float64
 	for range 2 {
 		for _, r := range b.rooms {
-			_ = r.peers[2].ws.Close()
+			_ = r.peers[2].WS.Close()
 			r.spec.Epoch++
 			r.spec.Members[2].Attach[0].JoinGen++
 			if err := b.apply(ctx, r.spec); err != nil {
 				return err
 			}
-			if !pause(ctx, 300*time.Millisecond) {
+			if !sim.Pause(ctx, 300*time.Millisecond) {
 				return ctx.Err()
 			}
 			start := time.Now()
@@ -302,7 +316,7 @@ func (b *mediaBench) lateJoiner(ctx context.Context, f *figures) error {
 				return err
 			}
 			select {
-			case <-p.firstVideo:
+			case <-p.FirstVideo:
 				took = append(took, float64(time.Since(start).Microseconds())/1000)
 			case <-time.After(10 * time.Second):
 				return errors.New("a late joiner saw no video within 10 s")

@@ -46,3 +46,33 @@ PASS
 		t.Error("a benchmark without results is no figure")
 	}
 }
+
+func TestConsoleFigures(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "bench.json")
+	const out = `BenchmarkFleet/sqlite/filter_all-2     	   20	         6.100 cpu-ms	        29.26 p50-ms	        36.65 p95-ms
+BenchmarkFleet/postgres/window_anywhere     	   20	         1.5 cpu-ms	        9 p50-ms	        12 p95-ms
+PASS
+`
+	if err := runConsoleFigures(strings.NewReader(out), path); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path) //nolint:gosec // a file of this test
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]float64
+	if err := json.Unmarshal(b, &got); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]float64{
+		"console_sqlite_filter_all_p95_ms": 36.65, "console_sqlite_filter_all_cpu_ms": 6.1, "console_postgres_window_anywhere_p50_ms": 9,
+	} {
+		if got[name] != want {
+			t.Errorf("%s = %v, want %v", name, got[name], want)
+		}
+	}
+	if err := runConsoleFigures(strings.NewReader("FAIL\n"), path); err == nil {
+		t.Error("a benchmark without results is no figure")
+	}
+}

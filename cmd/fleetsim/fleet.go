@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"heyi/cmd/fleetsim/sim"
 )
 
 type fleetConfig struct {
@@ -40,11 +42,11 @@ type savedDevice struct {
 
 // runFleet enrols Size devices by import and keeps them alive until ctx ends.
 func runFleet(ctx context.Context, c fleetConfig, logger *slog.Logger) error {
-	demo, err := waitDemo(ctx, c.DemoFile)
+	demo, err := sim.WaitDemo(ctx, c.DemoFile)
 	if err != nil {
 		return fmt.Errorf("waiting for the server: %w", err)
 	}
-	op, err := signIn(ctx, demo, "operator", "")
+	op, err := sim.SignIn(ctx, demo, "operator", "")
 	if err != nil {
 		return err
 	}
@@ -52,7 +54,7 @@ func runFleet(ctx context.Context, c fleetConfig, logger *slog.Logger) error {
 	var units struct {
 		Units []unitRow `json:"units"`
 	}
-	if err := op.call(ctx, http.MethodGet, "/api/v1/units", nil, &units); err != nil {
+	if err := op.Call(ctx, http.MethodGet, "/api/v1/units", nil, &units); err != nil {
 		return err
 	}
 	codes := enrolUnits(units.Units)
@@ -68,10 +70,10 @@ func runFleet(ctx context.Context, c fleetConfig, logger *slog.Logger) error {
 		return err
 	}
 	for _, d := range fleet {
-		if d.journal, err = openJournal(filepath.Join(filepath.Dir(c.DemoFile), "fleetsim-journals", d.Serial+".jsonl")); err != nil {
+		if d.Journal, err = sim.OpenJournal(filepath.Join(filepath.Dir(c.DemoFile), "fleetsim-journals", d.Serial+".jsonl")); err != nil {
 			return err
 		}
-		defer func() { _ = d.journal.close() }()
+		defer func() { _ = d.Journal.Close() }()
 	}
 	logger.InfoContext(ctx, "simulated fleet is enrolled", slog.Int("devices", len(fleet)), slog.Int64("seed", c.Seed))
 	var wg sync.WaitGroup
@@ -79,10 +81,10 @@ func runFleet(ctx context.Context, c fleetConfig, logger *slog.Logger) error {
 	for i, d := range fleet {
 		own := mrand.New(mrand.NewPCG(uint64(c.Seed), uint64(i)+100)) //nolint:gosec // behaviour of a simulation, not a secret
 		wg.Go(func() {
-			if !pause(ctx, time.Duration(own.Int64N(int64(4*time.Second)))) {
+			if !sim.Pause(ctx, time.Duration(own.Int64N(int64(4*time.Second)))) {
 				return
 			}
-			if err := d.live(ctx, demo.URL, 30*time.Second, own); err != nil && ctx.Err() == nil {
+			if err := d.Live(ctx, sim.Life{Hosts: []string{demo.URL}, Telemetry: 30 * time.Second, AtOnce: true, Rand: own}); err != nil && ctx.Err() == nil {
 				logger.WarnContext(ctx, "a simulated device gave up", slog.String("serial", d.Serial), slog.String("err", err.Error()))
 			}
 		})
@@ -102,13 +104,13 @@ func enrolUnits(units []unitRow) []string {
 	return codes
 }
 
-func makeFleet(c fleetConfig, codes []string, rnd *mrand.Rand) ([]*simDevice, error) {
+func makeFleet(c fleetConfig, codes []string, rnd *mrand.Rand) ([]*sim.Device, error) {
 	kinds := []struct{ kind, class, name string }{
 		{"stb", "home", "电视"}, {"stb", "home", "电视"}, {"stb", "public", "村部电视"}, {"kiosk", "public", "一体机"}, {"tablet", "public", "调解终端"},
 	}
-	var fleet []*simDevice
+	var fleet []*sim.Device
 	for i := range c.Size {
-		d, err := newDevice(fmt.Sprintf("SIM-%d-%05d", c.Seed, i))
+		d, err := sim.NewDevice(fmt.Sprintf("SIM-%d-%05d", c.Seed, i))
 		if err != nil {
 			return nil, err
 		}
@@ -121,7 +123,7 @@ func makeFleet(c fleetConfig, codes []string, rnd *mrand.Rand) ([]*simDevice, er
 }
 
 // enrolFleet gives every device its identity: from the file of an earlier run, else by import and claim.
-func enrolFleet(ctx context.Context, op *staffClient, fleet []*simDevice, keep string) error {
+func enrolFleet(ctx context.Context, op *sim.Client, fleet []*sim.Device, keep string) error {
 	old := map[string]savedDevice{}
 	if b, err := os.ReadFile(keep); err == nil { //nolint:gosec // our own file beside the demo file
 		var list []savedDevice
@@ -132,10 +134,10 @@ func enrolFleet(ctx context.Context, op *staffClient, fleet []*simDevice, keep s
 			old[s.Serial] = s
 		}
 	}
-	var fresh []*simDevice
+	var fresh []*sim.Device
 	for _, d := range fleet {
 		if s, ok := old[d.Serial]; ok {
-			d.restore(s)
+			d.Restore(s.Key, s.ID, s.Cred)
 			continue
 		}
 		fresh = append(fresh, d)
@@ -147,7 +149,7 @@ func enrolFleet(ctx context.Context, op *staffClient, fleet []*simDevice, keep s
 	}
 	list := make([]savedDevice, 0, len(fleet))
 	for _, d := range fleet {
-		list = append(list, savedDevice{Serial: d.Serial, Key: d.priv.Seed(), ID: d.id, Cred: d.cred})
+		list = append(list, savedDevice{Serial: d.Serial, Key: d.Seed(), ID: d.ID, Cred: d.Cred})
 	}
 	b, err := json.Marshal(list) //nolint:gosec // simulated credentials, kept 0600
 	if err != nil {
@@ -161,11 +163,11 @@ func enrolFleet(ctx context.Context, op *staffClient, fleet []*simDevice, keep s
 
 // importDevices registers the fingerprints and collects the credentials: claims of what is imported already run beside
 // the import of the next part, so that the server's group commits are shared.
-func importDevices(ctx context.Context, op *staffClient, fleet []*simDevice) error {
+func importDevices(ctx context.Context, op *sim.Client, fleet []*sim.Device) error {
 	const importPart, claimers = 500, 48
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	ready := make(chan *simDevice, importPart)
+	ready := make(chan *sim.Device, importPart)
 	var wg sync.WaitGroup
 	for range claimers {
 		wg.Go(func() {
@@ -173,7 +175,7 @@ func importDevices(ctx context.Context, op *staffClient, fleet []*simDevice) err
 				if ctx.Err() != nil {
 					continue // another one failed: the importer must not wait for us
 				}
-				if err := d.enrol(ctx, op); err != nil {
+				if err := d.Enrol(ctx, op); err != nil {
 					cancel(err)
 				}
 			}
@@ -193,11 +195,11 @@ func importDevices(ctx context.Context, op *staffClient, fleet []*simDevice) err
 	return context.Cause(ctx)
 }
 
-func importPartOf(ctx context.Context, op *staffClient, part []*simDevice) error {
+func importPartOf(ctx context.Context, op *sim.Client, part []*sim.Device) error {
 	var csv strings.Builder
-	csv.WriteString(importHead)
+	csv.WriteString(sim.ImportHead)
 	for _, d := range part {
-		csv.WriteString(d.csv() + "\n")
+		csv.WriteString(d.CSV() + "\n")
 	}
 	var res struct {
 		Results []struct {
@@ -206,7 +208,7 @@ func importPartOf(ctx context.Context, op *staffClient, part []*simDevice) error
 			Code string `json:"code"`
 		} `json:"results"`
 	}
-	if err := op.call(ctx, http.MethodPost, "/api/v1/devices/import", csv.String(), &res); err != nil {
+	if err := op.Call(ctx, http.MethodPost, "/api/v1/devices/import", csv.String(), &res); err != nil {
 		return err
 	}
 	for _, r := range res.Results {

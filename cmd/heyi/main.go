@@ -4,6 +4,7 @@
 //	heyi migrate [--config FILE]                                  bring the database up to date and stop
 //	heyi config  [--config FILE]                                  print the effective configuration without secrets
 //	heyi admin   staff ... · units import FILE · handoff ...      accounts, the administrative tree, packages that did not arrive
+//	heyi admin   backup FILE · restore FILE                       everything in the database, on either engine
 //	heyi verify  PACKAGE.tar | FILES... [-keys keys.json]           check sealed papers, offline
 //	heyi version
 package main

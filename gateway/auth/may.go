@@ -12,15 +12,16 @@ type Action string
 
 // The actions of this build.
 const (
-	SeeDevices   Action = "devices.see"    // lists, counts, live views
-	ManageDevice Action = "devices.manage" // details, disable, enable, revoke
-	EnrolDevice  Action = "devices.enrol"  // import, claims
-	SeeUnits     Action = "units.see"
-	SeeQueue     Action = "queue.see"
-	SeeSessions  Action = "sessions.see"
-	TakeTickets  Action = "tickets.take" // a seat: offers, sessions
-	SeeCases     Action = "cases.see"
-	SeeHandoffs  Action = "handoffs.see" // and try again
+	SeeDevices    Action = "devices.see"     // lists, counts, live views
+	ManageDevice  Action = "devices.manage"  // details, disable, enable, revoke
+	EnrolDevice   Action = "devices.enrol"   // import, claims
+	CommandDevice Action = "devices.command" // issue and cancel commands, see what they brought
+	SeeUnits      Action = "units.see"
+	SeeQueue      Action = "queue.see"
+	SeeSessions   Action = "sessions.see"
+	TakeTickets   Action = "tickets.take" // a seat: offers, sessions
+	SeeCases      Action = "cases.see"
+	SeeHandoffs   Action = "handoffs.see" // and try again
 )
 
 // roles says who may do what; nil is every role.
@@ -28,7 +29,7 @@ func roles(a Action) (list []people.Role, known bool) {
 	switch a {
 	case SeeDevices:
 		return []people.Role{people.Operator, people.Dispatcher}, true
-	case ManageDevice, EnrolDevice:
+	case ManageDevice, EnrolDevice, CommandDevice:
 		return []people.Role{people.Operator}, true
 	case SeeUnits:
 		return nil, true

@@ -61,14 +61,19 @@ type conn struct {
 	epoch    int64
 	room     *roomLine
 	up       upLine
+	down     downLine
 
 	out      outbox
-	heard    atomic.Int64 // Unix ns of the last inbound frame
-	told     atomic.Int64 // Unix ns up to which presence knows of it
-	writing  atomic.Int64 // Unix ns of the start of the write in flight, 0 when none is
-	pingAt   atomic.Int64 // Unix ns of the next server ping
-	renewAt  atomic.Int64 // Unix ns at which the access token is renewed, 0: never
-	rtt      atomic.Int64 // µs
+	heard    atomic.Int64  // Unix ns of the last inbound frame
+	told     atomic.Int64  // Unix ns up to which presence knows of it
+	writing  atomic.Int64  // Unix ns of the start of the write in flight, 0 when none is
+	pingAt   atomic.Int64  // Unix ns of the next server ping
+	renewAt  atomic.Int64  // Unix ns at which the access token is renewed, 0: never
+	rtt      atomic.Int64  // µs
+	synced   atomic.Uint64 // digest of the last sync
+	open     atomic.Bool   // the last sync named something
+	degraded atomic.Bool   // as the link was told
+	bytes    atomic.Int64  // of frames received and sent
 	welcomed atomic.Bool
 	replaced atomic.Bool  // a newer link took the address
 	leaving  atomic.Value // string: cause announced by going_away
@@ -153,6 +158,8 @@ func (c *conn) next(limit int) (buf *[]byte, code int, reason string) {
 	case n > limit:
 		putBuf(buf)
 		return nil, wire.CloseProtocol, "frame.too_large"
+	default:
+		c.bytes.Add(int64(n))
 	}
 	return buf, 0, ""
 }
@@ -205,7 +212,7 @@ func (c *conn) end(ctx context.Context) {
 	switch c.kind {
 	case kindDevice:
 		if was && empty && !c.replaced.Load() {
-			h.gone.add(Gone{Device: c.caller.DeviceID, Epoch: c.epoch, Cause: cause, At: h.d.Now()})
+			h.gone.add(Gone{Device: c.caller.DeviceID, Epoch: c.epoch, Cause: cause, At: h.d.Now(), Bytes: c.bytes.Load()})
 		}
 	case kindSession:
 		h.watch.mark(c.addr, watched{caller: c.caller})
@@ -297,6 +304,7 @@ func (c *conn) write() {
 		c.writing.Store(c.hub.d.Now().UnixNano())
 		err := c.ws.WriteMessage(it.kind(), it.data)
 		c.writing.Store(0)
+		c.bytes.Add(int64(len(it.data)))
 		if err != nil {
 			c.out.fail(0)
 			_ = c.ws.Close()

@@ -99,6 +99,7 @@ type Gone struct {
 	Epoch  int64
 	Cause  string // network, idle, reboot, update, user_off, deploy, server_closed, slow
 	At     time.Time
+	Bytes  int64 // of its frames, received and sent
 }
 
 // Seen is a sign of life of a live link.
@@ -117,7 +118,7 @@ type Presence interface {
 	Gone(ctx context.Context, batch []Gone) error
 }
 
-// Rooms starts media sessions; media.Engine has it.
+// Rooms starts media sessions; session.Executor has it, media.Engine too.
 type Rooms interface {
 	Open(ctx context.Context, t media.Ticket, h media.Handler) (media.Session, error)
 }
@@ -144,9 +145,15 @@ type Deps struct {
 	Verifier Verifier
 	Presence Presence
 	Rooms    Rooms
-	Nudges   coord.Nudges
+	// RoomPages reports whether pages of a foreign origin may open media lines here; nil: none may.
+	RoomPages func(origin string) bool
+	Nudges    coord.Nudges
+	// Facts are read again by sweeps.
+	Facts Facts
 	// Streams keeps what devices report; nil takes no durable frames.
 	Streams Streams
+	// Down carries what waits for devices; nil sends them nothing durable.
+	Down Down
 	// Sync lists what is open for a caller; it is sent after every welcome of a device or page.
 	Sync func(ctx context.Context, caller auth.Caller) ([]wire.SyncItem, error)
 	// Views answers a live view with the caller's rights applied.

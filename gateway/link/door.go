@@ -252,7 +252,9 @@ func (h *Hub) serve(w http.ResponseWriter, r *http.Request, k kind) {
 		return
 	}
 	peer := auth.ResolvePeer(r, h.cfg.Trusted)
-	if !h.door.allowedOrigin(r.Header.Get("Origin"), r.Host) {
+	origin := r.Header.Get("Origin")
+	ofNode := k == kindRoom && h.d.RoomPages != nil && h.d.RoomPages(origin)
+	if !ofNode && !h.door.allowedOrigin(origin, r.Host) {
 		h.refuse(w, refusal{http.StatusForbidden, "origin", 0})
 		return
 	}

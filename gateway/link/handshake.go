@@ -3,6 +3,7 @@ package link
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"log/slog"
 	"time"
 
@@ -175,7 +176,10 @@ func (c *conn) welcome(ctx context.Context, p *proof) error {
 		Reconnect: h.cfg.Reconnect,
 		Limits:    wire.LimitsBody{MaxFrame: h.cfg.MaxFrame, PerS: perS, Burst: burst},
 		NowAt:     now.UnixMicro(), DesiredVer: h.cfg.DesiredVer, TZ: h.cfg.TZ,
+		Degraded: h.deaf(),
 	}
+	c.degraded.Store(body.Degraded)
+	waits := false // something for the device
 	if c.kind == kindDevice {
 		access, err := h.d.Verifier.Access(ctx, c.caller.DeviceID, c.id, c.epoch, now)
 		if err != nil {
@@ -184,6 +188,7 @@ func (c *conn) welcome(ctx context.Context, p *proof) error {
 		body.Access = &access
 		if p.streams != nil {
 			c.up.resume(p.streams, &body)
+			waits = c.down.resume(p.streams, &body)
 			if p.streams.WantInventory {
 				body.Want, body.WantInMS = []string{"inventory"}, h.cfg.WantWithin.Milliseconds()
 			}
@@ -218,15 +223,18 @@ func (c *conn) welcome(ctx context.Context, p *proof) error {
 		c.openRoom(ctx, p.ticket)
 	case kindSession:
 		h.watch.mark(c.addr, watched{caller: c.caller})
-		c.sync(ctx)
+		c.sync(ctx, true)
 	case kindDevice:
-		c.sync(ctx)
+		c.sync(ctx, true)
+		if waits {
+			h.downs.want(c)
+		}
 	}
 	return nil
 }
 
-// sync tells a page what is open for it.
-func (c *conn) sync(ctx context.Context) {
+// sync tells a page what is open for it: always, or only when it is not what the last sync told.
+func (c *conn) sync(ctx context.Context, always bool) {
 	if c.hub.d.Sync == nil || c.kind == kindRoom {
 		return
 	}
@@ -239,7 +247,13 @@ func (c *conn) sync(ctx context.Context) {
 	if items == nil {
 		items = []wire.SyncItem{}
 	}
-	c.reply(item{t: wire.Sync, data: encode(&wire.Frame{T: wire.Sync}, wire.SyncBody{Items: items})})
+	data := encode(&wire.Frame{T: wire.Sync}, wire.SyncBody{Items: items})
+	c.open.Store(len(items) > 0)
+	sum := maphash.Bytes(c.hub.seed, data)
+	if c.synced.Swap(sum) == sum && !always {
+		return
+	}
+	c.reply(item{t: wire.Sync, data: data})
 }
 
 // firstPing spreads the first pings of links that came together over half an interval.

@@ -132,7 +132,7 @@ func refused(r devices.Refusal) error {
 func (p presence) Gone(ctx context.Context, batch []Gone) error {
 	down := make([]devices.LinkDown, len(batch))
 	for i, g := range batch {
-		down[i] = devices.LinkDown{Device: g.Device, Epoch: g.Epoch, Cause: clip(g.Cause), At: g.At.UnixMicro()}
+		down[i] = devices.LinkDown{Device: g.Device, Epoch: g.Epoch, Cause: clip(g.Cause), At: g.At.UnixMicro(), Bytes: g.Bytes}
 	}
 	return p.devices.Gone(ctx, down)
 }

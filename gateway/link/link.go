@@ -5,9 +5,12 @@
 // From then on a link is one goroutine that reads; everything that needs a deep stack (JSON, signatures, handlers)
 // runs in a small pool of workers while that goroutine waits, so its own stack stays small. Writing happens on demand:
 // who puts the first frame into an empty outbox starts one writer, which ends when the outbox is empty. No link has a
-// timer; one sweeper looks at every link once a second (silence, pings, stuck writes, access tokens). Durable frames of
+// timer; one sweeper looks at every link once a second (silence, pings, stuck writes, access tokens). Nudges may be lost:
+// every 5 s, and at once when a gap is told, an audit reads from the store which links ended elsewhere and, while the
+// nodes do not hear each other, what is open for whom. Durable frames of
 // devices wait for one goroutine that stores those of many links in one write and then acks them; a frame that was not
-// stored is not acked, so nothing is lost with the process.
+// stored is not acked, so nothing is lost with the process. Another goroutine gives links what waits for their devices, woken
+// by nudges, by connects and by a sweep, and stores their acks.
 //
 // Concurrency: Hub is safe for concurrent use. Locks: a shard's lock and a link's outbox lock are never held together,
 // and nothing that waits is called while one is held. Every goroutine of a link is waited for by the link, every link
@@ -19,6 +22,7 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"sync"
@@ -62,6 +66,8 @@ type Config struct {
 	Workers     int // parallel frames of devices and pages; 64
 	RoomWorkers int // parallel frames of media lines; 32
 
+	Sweep time.Duration // how often the Hub reads again what a lost nudge did not tell; 5 s
+
 	ViewEvery   time.Duration // fastest pace of a live view; 500 ms
 	ViewRefresh time.Duration // a view is read again even when nothing was announced; 5 s
 
@@ -69,6 +75,9 @@ type Config struct {
 	AuthBlock time.Duration // then it is refused for so long; 15 min
 
 	WantWithin time.Duration // devices send a wanted inventory within so long; 30 s
+
+	AckTimeout time.Duration // a device that acks nothing for so long is closed with 4009; 30 s
+	DownSweep  time.Duration // how often waiting frames are looked for whose nudge was lost; 5 s
 
 	Reconnect wire.ReconnectRule // told to devices; 2 s, 300 s, 30 s
 }
@@ -90,8 +99,10 @@ func (c Config) withDefaults() Config {
 	c.BatchWait, c.BatchMax = cmp.Or(c.BatchWait, 20*time.Millisecond), cmp.Or(c.BatchMax, 200)
 	c.Workers, c.RoomWorkers = cmp.Or(c.Workers, 64), cmp.Or(c.RoomWorkers, 32)
 	c.ViewEvery, c.ViewRefresh = cmp.Or(c.ViewEvery, 500*time.Millisecond), cmp.Or(c.ViewRefresh, 5*time.Second)
+	c.Sweep = cmp.Or(c.Sweep, 5*time.Second)
 	c.AuthFails, c.AuthBlock = cmp.Or(c.AuthFails, 200), cmp.Or(c.AuthBlock, 15*time.Minute)
 	c.WantWithin = cmp.Or(c.WantWithin, 30*time.Second)
+	c.AckTimeout, c.DownSweep = cmp.Or(c.AckTimeout, 30*time.Second), cmp.Or(c.DownSweep, 5*time.Second)
 	if c.Reconnect.BaseMS == 0 {
 		c.Reconnect = wire.ReconnectRule{BaseMS: 2000, CapMS: 300_000, WindowMS: 30_000, Hosts: c.Reconnect.Hosts}
 	}
@@ -124,10 +135,14 @@ type Hub struct {
 	connects *batcher[ConnectRequest, ConnectResult]
 	gone     *goneList
 	watch    *dirty[string, watched]
-	resync   *dirty[*conn, struct{}]
+	resync   *dirty[*conn, struct{}] // told in any case
+	checks   *dirty[*conn, struct{}] // told when it is news
 	views    *views
 	ups      *upstream
+	downs    *downstream
 	clones   *clones
+
+	gaps chan struct{} // holds one token when nudges were lost
 
 	shards  [shards]shard
 	accept  chan *conn // upgraded sockets for Run
@@ -143,12 +158,14 @@ func New(cfg Config, d Deps) *Hub {
 		cfg: cfg, d: d, m: newMetrics(d.Metrics), seed: maphash.MakeSeed(),
 		work: newWorkers(cfg.Workers), roomWork: newWorkers(cfg.RoomWorkers),
 		gone: newGoneList(), watch: newDirty[string, watched](), resync: newDirty[*conn, struct{}](),
+		checks: newDirty[*conn, struct{}](), gaps: make(chan struct{}, 1),
 		accept: make(chan *conn), running: make(chan struct{}), over: make(chan struct{}),
 	}
 	h.door = newDoor(cfg, h.m)
 	h.connects = newBatcher(cfg.BatchWait, cfg.BatchMax, h.connectBatch)
 	h.views = newViews(h)
 	h.ups = newUpstream(h)
+	h.downs = newDownstream(h)
 	h.clones = newClones()
 	for i := range h.shards {
 		h.shards[i].byAddr = map[string][]*conn{}
@@ -171,7 +188,8 @@ func (h *Hub) Run(ctx context.Context) error {
 	defer stop()
 	var helpers, conns sync.WaitGroup
 	for _, part := range []func(context.Context){
-		h.work.run, h.roomWork.run, h.connects.run, h.sweep, h.views.run, h.runWatch, h.runResync, h.runGone, h.runClones, h.ups.run,
+		h.work.run, h.roomWork.run, h.connects.run, h.sweep, h.views.run, h.runWatch, h.runResync, h.runGone, h.runClones, h.ups.run, h.downs.run,
+		h.runAudit, h.runChecks,
 	} {
 		helpers.Go(func() { part(inner) })
 	}
@@ -289,6 +307,17 @@ func (h *Hub) Seen() []Seen {
 	return out
 }
 
+// Linked returns a random share of the live links of devices, all of them at share 1, for the audit of presence.
+func (h *Hub) Linked(share float64) []Seen {
+	var out []Seen
+	h.each(func(c *conn) {
+		if c.kind == kindDevice && (share >= 1 || rand.Float64() < share) { //nolint:gosec // a sample is no secret
+			out = append(out, Seen{Device: c.caller.DeviceID, Epoch: c.epoch, At: time.Unix(0, c.heard.Load())})
+		}
+	})
+	return out
+}
+
 // Addresses of links.
 func deviceAddr(id ident.DeviceID) string { return "device/" + string(id) }
 
@@ -379,17 +408,28 @@ func (h *Hub) unregister(c *conn) (was, empty bool) {
 // deliver hands a nudge to the links of its address. A nudge without a type is for the node: it ends links
 // ("kick.<why>") or is for one of the inner addresses.
 func (h *Hub) deliver(n coord.Nudge) {
-	if n.To == coord.ToConsole {
+	switch n.To {
+	case coord.ToConsole:
 		h.views.markDirty(n.ID)
+		return
+	case coord.ToGap:
+		h.gap()
 		return
 	}
 	list := h.at(n.To)
 	if len(list) == 0 {
 		return
 	}
-	if n.T == 0 {
-		h.kick(list, n)
+	switch n.T {
+	case 0:
+		h.kick(list, n.ID, n.Ver, n.Why)
 		return
+	case wire.Cmd: // the frame itself stands in the device's stream
+		for _, c := range list {
+			h.downs.want(c)
+		}
+		return
+	default:
 	}
 	frame := encode(&wire.Frame{T: n.T}, wire.NudgeBody{ID: n.ID, Ver: n.Ver, Why: n.Why})
 	for _, c := range list {
@@ -397,33 +437,33 @@ func (h *Hub) deliver(n coord.Nudge) {
 	}
 }
 
-// kick ends links because of "kick.<life>" (devices: those below epoch Ver) or "kick.signed_out" (people: those of
-// the sign-in session or grant ID, all when it is empty).
-func (h *Hub) kick(list []*conn, n coord.Nudge) {
+// kick ends links because of "kick.<life>" (devices: those of a lower epoch) or "kick.signed_out" (people: those of the
+// sign-in session or grant id, all when it is empty).
+func (h *Hub) kick(list []*conn, id string, below int64, why string) {
 	code := map[string]int{
 		"kick.": wire.CloseSuperseded, "kick.retired": wire.CloseRevoked, "kick.disabled": wire.CloseDisabled,
 		"kick.quarantined": wire.CloseQuarantined, "kick.signed_out": wire.CloseSignedOut,
-	}[n.Why]
+	}[why]
 	if code == 0 {
 		return
 	}
 	for _, c := range list {
 		switch c.kind {
 		case kindDevice:
-			if c.epoch >= n.Ver {
+			if c.epoch >= below {
 				continue
 			}
 			if code == wire.CloseSuperseded {
 				c.replaced.Store(true) // its row is another link's: it must not report itself gone
 			}
 		case kindSession:
-			if id := n.ID; id != "" && id != string(c.caller.LoginID) && id != string(c.caller.GrantID) {
+			if id != "" && id != string(c.caller.LoginID) && id != string(c.caller.GrantID) {
 				continue
 			}
 		case kindRoom:
 			continue
 		}
-		c.shut(code, n.Why)
+		c.shut(code, why)
 	}
 }
 

@@ -52,6 +52,23 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		goneRetry:  prometheus.NewCounter(prometheus.CounterOpts{Namespace: "heyi", Subsystem: "link", Name: "gone_retries_total", Help: "Failed writes of ended links, tried again."}),
 		viewDeltas: prometheus.NewCounter(prometheus.CounterOpts{Namespace: "heyi", Subsystem: "link", Name: "view_deltas_total", Help: "Deltas of live views."}),
 	}
+	// Series that exist before anything happened: rate() sees the first one, too.
+	for _, k := range []kind{kindDevice, kindSession, kindRoom} {
+		m.links.WithLabelValues(k.String())
+		m.connects.WithLabelValues(k.String())
+	}
+	for _, reason := range []string{"draining", "auth_fails", "pending", "node_rate", "address_rate", "signature", "not_admitted", "token", "overload", "protocol"} {
+		m.refusals.WithLabelValues(reason)
+	}
+	for _, cause := range []string{causeNetwork, causeIdle, causeSlow, causeDeploy, causeServer} {
+		m.ends.WithLabelValues(cause)
+	}
+	for _, class := range []string{"merged", "nudge", "ephemeral"} {
+		m.drops.WithLabelValues(class)
+	}
+	for _, result := range []string{"stored", "repeated"} {
+		m.durable.WithLabelValues(result)
+	}
 	if reg != nil {
 		reg.MustRegister(m.links, m.connects, m.refusals, m.ends, m.drops, m.takeovers, m.clones, m.frames, m.durable, m.batchSize, m.batchTime, m.goneRetry, m.viewDeltas)
 	}

@@ -40,7 +40,7 @@ func (l *roomLine) Closed(r media.Reason) {
 	switch r {
 	case "replaced":
 		l.c.shut(wire.CloseSuperseded, "rtc.replaced")
-	case "moved", "shutdown":
+	case "moved", "shutdown", "frozen":
 		l.c.shut(wire.CloseGoingAway, "rtc."+string(r))
 	case "lost":
 		l.c.shut(wire.CloseIdle, "rtc.lost")

@@ -48,7 +48,7 @@ func (c *conn) dispatch(ctx context.Context, src []byte) {
 		return
 	case wire.Ack:
 		return // its header is all it has
-	case wire.Event, wire.Inventory:
+	case wire.Event, wire.Inventory, wire.CmdStatus, wire.LogMeta:
 		c.durable(ctx, &f, len(src))
 		return
 	default:

@@ -28,8 +28,7 @@ type Streams interface {
 
 // upLine is the up stream of one link. The first group is set before the link is registered.
 type upLine struct {
-	stream  string // '' : the device sends no durable frames
-	downEnd uint64 // last seq of the down stream that was ever sent
+	stream string // '' : the device sends no durable frames
 
 	came uint64        // last seq that came; of the reading goroutine
 	kept atomic.Uint64 // last seq that is stored
@@ -39,11 +38,10 @@ type upLine struct {
 
 // resume sets where the streams stand and what welcome says of them.
 func (l *upLine) resume(r *devices.Resumption, body *wire.WelcomeBody) {
-	l.stream, l.downEnd, l.came = r.Up, uint64(r.DownNext-1), uint64(r.UpAcked)
+	l.stream, l.came = r.Up, uint64(r.UpAcked)
 	l.kept.Store(l.came)
 	l.told.Store(l.came)
 	body.Resumed, body.Gap = r.Resumed, r.Gap
-	body.Down = &wire.DownBody{Stream: r.Down, Next: uint64(r.DownNext)}
 	body.Up = &wire.UpBody{Stream: r.Up, Acked: uint64(r.UpAcked)}
 }
 
@@ -110,29 +108,37 @@ func (c *conn) durable(ctx context.Context, f *wire.Frame, size int) {
 
 // readUp reads the body of a durable frame.
 func readUp(f *wire.Frame, now time.Time) (devices.UpFrame, error) {
-	if f.T == wire.Inventory {
+	at := now.UnixMicro()
+	switch f.T {
+	case wire.Inventory:
 		var b wire.InventoryBody
 		if err := f.Body(&b); err != nil {
 			return devices.UpFrame{}, err
 		}
-		inv, err := devices.NewInventory(b, now.UnixMicro())
+		inv, err := devices.NewInventory(b, at)
 		return devices.UpFrame{Inventory: &inv}, err
+	case wire.CmdStatus:
+		var b wire.CmdStatusBody
+		if err := f.Body(&b); err != nil {
+			return devices.UpFrame{}, err
+		}
+		status, err := devices.NewStatus(b, at)
+		return devices.UpFrame{Status: &status}, err
+	case wire.LogMeta:
+		var b wire.LogMetaBody
+		if err := f.Body(&b); err != nil {
+			return devices.UpFrame{}, err
+		}
+		upload, err := devices.NewUpload(b, at)
+		return devices.UpFrame{Upload: &upload}, err
+	default:
 	}
 	var b wire.EventBody
 	if err := f.Body(&b); err != nil {
 		return devices.UpFrame{}, err
 	}
-	report, err := devices.NewReport(b, now.UnixMicro())
+	report, err := devices.NewReport(b, at)
 	return devices.UpFrame{Report: &report}, err
-}
-
-// acked takes the header ack of a frame: how far the device has processed what we sent.
-func (c *conn) acked(seq uint64) bool {
-	if c.kind != kindDevice || seq <= c.up.downEnd {
-		return true
-	}
-	c.shut(wire.CloseProtocol, "frame.ack_ahead")
-	return false
 }
 
 // put hands a frame to the writer; a link has at most MaxInFlight of them here.
@@ -282,8 +288,7 @@ func (u *upstream) settle(batch []upFrame, out []devices.UpResult, owed map[*con
 			owed[f.c] = struct{}{}
 			h.m.durable.WithLabelValues("stored").Inc()
 		case devices.UpSuperseded:
-			f.c.replaced.Store(true) // its row is another link's, or nobody's
-			f.c.shut(wire.CloseSuperseded, "superseded")
+			f.c.overtaken()
 		case devices.UpBroken:
 			f.c.shut(wire.CloseProtocol, "frame.stream")
 		}

@@ -26,8 +26,10 @@ func (h *Hub) sweep(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+		degraded := h.deaf()
 		for i := part; i < shards; i += sweepParts {
 			for _, c := range h.inShard(i) {
+				c.tellDegraded(degraded)
 				c.look(ctx, h.d.Now())
 			}
 		}
@@ -44,6 +46,10 @@ func (c *conn) look(ctx context.Context, now time.Time) {
 	}
 	if ns-c.heard.Load() > int64(c.hub.cfg.ReadTimeout) {
 		c.shut(wire.CloseIdle, "idle")
+		return
+	}
+	if c.kind == kindDevice && c.down.overdue(now, c.hub.cfg.AckTimeout) {
+		c.shut(wire.CloseAckTimeout, "ack")
 		return
 	}
 	if ns >= c.pingAt.Load() {
@@ -94,7 +100,7 @@ func (h *Hub) runResync(ctx context.Context) {
 	h.resync.run(ctx, func(ctx context.Context, c *conn, _ struct{}) {
 		ctx, cancel := context.WithTimeout(ctx, handlerTime)
 		defer cancel()
-		c.sync(ctx)
+		c.sync(ctx, true)
 		c.out.kick(c)
 	})
 }

@@ -48,11 +48,19 @@ type bubble struct {
 // inBubble runs f with a Hub on a virtual clock.
 func inBubble(t *testing.T, cfg link.Config, f func(t *testing.T, b *bubble)) {
 	t.Helper()
+	inBubbleWith(t, cfg, func(*link.Deps, *backend) {}, func(t *testing.T, b *bubble, _ link.Deps) { f(t, b) })
+}
+
+// inBubbleWith is inBubble with other parts.
+func inBubbleWith(t *testing.T, cfg link.Config, tune func(*link.Deps, *backend), f func(t *testing.T, b *bubble, d link.Deps)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		b := &bubble{backend: newBackend(t), listen: &pipes{conns: make(chan net.Conn), over: make(chan struct{})}}
 		b.told = make(chan link.Gone, 10)
 		cfg.Hosts = []string{"x"}
-		b.hub = link.New(cfg, link.Deps{Verifier: b.backend, Presence: b.backend, Streams: b.backend, Nudges: memcoord.New(time.Now), Logger: quiet(), Now: time.Now})
+		d := link.Deps{Verifier: b.backend, Presence: b.backend, Streams: b.backend, Nudges: memcoord.New(time.Now), Logger: quiet(), Now: time.Now}
+		tune(&d, b.backend)
+		b.hub = link.New(cfg, d)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() {
@@ -62,7 +70,7 @@ func inBubble(t *testing.T, cfg link.Config, f func(t *testing.T, b *bubble)) {
 		<-b.hub.Started()
 		srv := &http.Server{Handler: http.HandlerFunc(b.hub.ServeWS), ReadHeaderTimeout: time.Minute}
 		go func() { _ = srv.Serve(b.listen) }()
-		f(t, b)
+		f(t, b, d)
 		cancel()
 		<-ended
 		_ = srv.Close()

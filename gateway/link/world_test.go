@@ -38,7 +38,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience bounds every wait of these tests.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // device is a terminal with its key.
 type device struct {
@@ -214,7 +214,7 @@ func (b *backend) Connect(_ context.Context, batch []link.ConnectRequest) []link
 		if q.Resume != nil {
 			at, known := b.streams[q.Device]
 			res, write, _ := devices.PlanResume(at, known, *q.Resume, ident.New[string]())
-			if write {
+			if write || res.DownAcked != at.DownAcked || res.DownSent != at.DownSent {
 				b.streams[q.Device] = res.StreamsAt
 			}
 			out[i].Streams = &res
@@ -268,6 +268,16 @@ func (b *backend) Gone(_ context.Context, batch []link.Gone) error {
 		b.told <- g
 	}
 	return nil
+}
+
+// goneWithin returns a link that was reported gone, the zero Gone when none is for so long.
+func (b *backend) goneWithin(d time.Duration) link.Gone {
+	select {
+	case g := <-b.told:
+		return g
+	case <-time.After(d):
+		return link.Gone{}
+	}
 }
 
 func (b *backend) waitGone() link.Gone {

@@ -154,7 +154,7 @@ func (a Claims) approve(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(NewDeviceRow(row, a.Tree, a.Now(), nil))
+	return c.JSON(NewDeviceRow(row, a.Tree, nil))
 }
 
 func (a Claims) refuse(c *fiber.Ctx) error {

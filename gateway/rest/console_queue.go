@@ -45,6 +45,7 @@ func FiguresOf(views *flow.Views) func(ctx context.Context, unit ident.UnitID) (
 			Waiting: o.Tickets.Waiting, Ringing: o.Tickets.Ringing, Serving: o.Tickets.Serving,
 			Ready: o.Seats.Ready, Busy: o.Seats.Busy, Away: o.Seats.Away,
 			Live: o.Sessions.Live, Rated: o.Rated.Count, RatedAvg: o.Rated.Avg,
+			Met: o.Today.Met, Missed: o.Today.Missed, WaitP50: o.Today.WaitMS.P50, WaitP95: o.Today.WaitMS.P95,
 		}, err
 	}
 }

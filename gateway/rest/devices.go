@@ -21,6 +21,7 @@ import (
 type Devices struct {
 	Registry *devices.Registry
 	Streams  *devices.Streams
+	History  *devices.History
 	Tree     *org.Tree
 	RTT      func(ident.DeviceID) (ms int, ok bool) // round trip of the live link, when this node holds it
 	Now      func() time.Time
@@ -30,6 +31,8 @@ type Devices struct {
 func (a Devices) Routes(r *Router) {
 	see, manage := RequireRole(auth.RolesOf(auth.SeeDevices)...), RequireRole(auth.RolesOf(auth.ManageDevice)...)
 	r.Get("/devices", see, a.list)
+	r.Get("/devices/models", see, a.models)
+	r.Get("/devices/export", see, a.export)
 	r.Get("/devices/{id}", manage, a.get)
 	r.Post("/devices/import", RequireRole(auth.RolesOf(auth.EnrolDevice)...), a.importCSV)
 	r.Large("/devices/import")
@@ -51,6 +54,7 @@ type DeviceRow struct {
 	Life      devices.Life     `json:"life"`
 	Presence  devices.State    `json:"presence"`
 	Chip      devices.Chip     `json:"chip"`
+	Tier      devices.Tier     `json:"tier"` // of the engine, "" unknown
 	Use       string           `json:"use"`
 	AppVer    string           `json:"app_ver"`
 	Engine    string           `json:"engine"`
@@ -60,14 +64,15 @@ type DeviceRow struct {
 	Cause     string           `json:"cause"`
 	Simulated bool             `json:"simulated"`
 	RTTMS     *int             `json:"rtt_ms"`
+	Day       string           `json:"day,omitempty"` // the last 24 hours, a letter an hour: o online, p part of it, x off, - unknown; in lists
 }
 
 // NewDeviceRow builds the row of a device. rtt may be nil.
-func NewDeviceRow(d devices.Row, tree *org.Tree, now time.Time, rtt func(ident.DeviceID) (int, bool)) DeviceRow {
+func NewDeviceRow(d devices.Row, tree *org.Tree, rtt func(ident.DeviceID) (int, bool)) DeviceRow {
 	row := DeviceRow{
 		ID: d.ID, Name: d.Name, Serial: d.Serial, Kind: d.Kind, Class: d.Class, Model: d.Model, UnitID: d.UnitID,
 		Place: tree.Names(d.UnitID), Life: d.Life, Presence: d.Presence,
-		Chip: devices.ChipOf(d.Life, d.Presence, d.Class, time.UnixMicro(d.SinceAt), now), Use: d.Use, AppVer: d.AppVer,
+		Chip: d.Chip, Tier: d.Tier, Use: d.Use, AppVer: d.AppVer,
 		Engine: d.Engine, KeyStore: d.KeyStore, SinceAt: d.SinceAt, SeenAt: d.SeenAt, Cause: d.Cause, Simulated: d.Simulated,
 	}
 	if rtt != nil && d.Presence == devices.Connected {
@@ -78,38 +83,93 @@ func NewDeviceRow(d devices.Row, tree *org.Tree, now time.Time, rtt func(ident.D
 	return row
 }
 
-func (a Devices) row(d devices.Row) DeviceRow { return NewDeviceRow(d, a.Tree, a.Now(), a.RTT) }
+func (a Devices) row(d devices.Row) DeviceRow { return NewDeviceRow(d, a.Tree, a.RTT) }
+
+// rows builds the rows of a list: each with its last 24 hours.
+func (a Devices) rows(ctx context.Context, s devices.Scope, list []devices.Row) ([]DeviceRow, error) {
+	days, err := a.History.Days(ctx, s, list)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]DeviceRow, 0, len(list))
+	for _, d := range list {
+		row := a.row(d)
+		row.Day = days[d.ID]
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+// filterOf reads the filter of a list from a query. fault.Invalid "list.bad_filter".
+func filterOf(c *fiber.Ctx) (devices.Filter, error) {
+	f := devices.Filter{
+		Unit: ident.UnitID(c.Query("unit")), Chip: devices.Chip(c.Query("chip")), Kind: devices.Kind(c.Query("kind")), Class: devices.Class(c.Query("class")),
+		Tier: devices.Tier(c.Query("tier")), Model: c.Query("model"), Q: c.Query("q"), Order: devices.SortKey(c.Query("sort")), Cursor: c.Query("cursor"),
+	}
+	switch c.Query("desc") {
+	case "", "0":
+	case "1":
+		f.Desc = true
+	default:
+		return f, fault.InField("list.bad_filter", "desc")
+	}
+	for name, to := range map[string]*int{"limit": &f.Limit, "offset": &f.Offset} {
+		if s := c.Query(name); s != "" {
+			n, err := strconv.Atoi(s)
+			if err != nil || n < 0 || name == "limit" && n == 0 {
+				return f, fault.InField("list.bad_filter", name)
+			}
+			*to = n
+		}
+	}
+	return f, nil
+}
 
 func (a Devices) list(c *fiber.Ctx) error {
-	f := devices.Filter{
-		Unit: ident.UnitID(c.Query("unit")), Chip: devices.Chip(c.Query("chip")), Kind: devices.Kind(c.Query("kind")),
-		Q: c.Query("q"), Cursor: c.Query("cursor"),
-	}
-	if s := c.Query("limit"); s != "" {
-		n, err := strconv.Atoi(s)
-		if err != nil || n < 1 {
-			return fault.InField("list.bad_filter", "limit")
-		}
-		f.Limit = n
+	f, err := filterOf(c)
+	if err != nil {
+		return err
 	}
 	page, err := a.Registry.Devices(c.UserContext(), scopeOf(c), f)
 	if err != nil {
 		return err
 	}
-	rows := make([]DeviceRow, 0, len(page.Rows))
-	for _, d := range page.Rows {
-		rows = append(rows, a.row(d))
+	rows, err := a.rows(c.UserContext(), scopeOf(c), page.Rows)
+	if err != nil {
+		return err
 	}
-	return c.JSON(fiber.Map{"rows": rows, "next": page.Next, "total": page.Total})
+	return c.JSON(fiber.Map{"rows": rows, "next": page.Next, "total": page.Total, "chips": page.Chips})
+}
+
+type modelRow struct {
+	Model string `json:"model"`
+	N     int    `json:"n"`
+}
+
+func (a Devices) models(c *fiber.Ctx) error {
+	list, err := a.Registry.Models(c.UserContext(), scopeOf(c))
+	if err != nil {
+		return err
+	}
+	rows := make([]modelRow, 0, len(list))
+	for _, m := range list {
+		rows = append(rows, modelRow(m))
+	}
+	return c.JSON(fiber.Map{"models": rows})
 }
 
 // deviceEvents is how many events, and how many reports of its own, a device's page shows.
 const deviceEvents = 50
 
+// deviceLinks is how far back its links are shown.
+const deviceLinks = 30 * 24 * time.Hour
+
 type eventRow struct {
 	Type  string `json:"type"`
 	At    int64  `json:"at"`
 	Actor string `json:"actor"` // "<kind>/<id>"
+	Cause string `json:"cause"` // of device.offline: why the link was lost
+	Since int64  `json:"since"` // of device.offline: when it was lost
 }
 
 // reportRow is something that a device reported itself.
@@ -137,6 +197,30 @@ type deviceDetail struct {
 	Events    []eventRow    `json:"events"`
 	Inventory *inventoryRow `json:"inventory"` // null: never sent
 	Reports   []reportRow   `json:"reports"`
+	Links     []linkSpan    `json:"links"`  // that ended, newest first
+	Visits    visitCount    `json:"visits"` // how many, never whose
+	Claims    []deviceClaim `json:"claims"` // how its serial came in
+}
+
+// linkSpan is one link that ended.
+type linkSpan struct {
+	Epoch int64  `json:"epoch"`
+	Node  string `json:"node"`
+	From  int64  `json:"from"`
+	To    int64  `json:"to"`
+	Cause string `json:"cause"`
+	Bytes int64  `json:"bytes"`
+}
+
+type visitCount struct {
+	Today int `json:"today"` // in the last 24 hours
+	Month int `json:"month"` // in the last 30 days
+}
+
+type deviceClaim struct {
+	ID    ident.ClaimID      `json:"id"`
+	State devices.ClaimState `json:"state"`
+	At    int64              `json:"at"`
 }
 
 func (a Devices) get(c *fiber.Ctx) error {
@@ -156,10 +240,27 @@ func (a Devices) get(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	now := a.Now()
+	links, err := a.History.Links(c.UserContext(), scopeOf(c), id, now.Add(-deviceLinks), deviceEvents*2)
+	if err != nil {
+		return err
+	}
+	past, err := a.History.Past(c.UserContext(), scopeOf(c), id)
+	if err != nil {
+		return err
+	}
 	out := deviceDetail{
 		DeviceRow: a.row(d), Spot: d.Place, Alg: d.Alg, CredExpAt: d.CredExpAt, Epoch: d.Epoch,
 		Events: make([]eventRow, 0, len(events)), Reports: make([]reportRow, 0, len(reports)),
+		Links: make([]linkSpan, 0, len(links)), Visits: visitCount{Today: past.VisitsToday, Month: past.VisitsMonth}, Claims: make([]deviceClaim, 0, len(past.Claims)),
 	}
+	for _, l := range links {
+		out.Links = append(out.Links, linkSpan{Epoch: l.Epoch, Node: l.Node, From: l.From, To: l.To, Cause: l.Cause, Bytes: l.Bytes})
+	}
+	for _, k := range past.Claims {
+		out.Claims = append(out.Claims, deviceClaim{ID: k.ID, State: k.State, At: k.At})
+	}
+	out.Day = devices.Day(d, links, now)
 	if inventory != nil {
 		out.Inventory = &inventoryRow{Hash: inventory.Hash, At: inventory.At, Document: inventory.Document}
 	}
@@ -167,7 +268,12 @@ func (a Devices) get(c *fiber.Ctx) error {
 		out.Reports = append(out.Reports, reportRow(r))
 	}
 	for _, e := range events {
-		out.Events = append(out.Events, eventRow{Type: e.Type, At: e.At, Actor: string(e.Actor.Kind) + "/" + e.Actor.ID})
+		row := eventRow{Type: e.Type, At: e.At, Actor: string(e.Actor.Kind) + "/" + e.Actor.ID}
+		if e.Type == "device.offline" {
+			row.Cause = e.Data["cause"]
+			row.Since, _ = strconv.ParseInt(e.Data["since"], 10, 64) // events before it was written have none
+		}
+		out.Events = append(out.Events, row)
 	}
 	return c.JSON(out)
 }

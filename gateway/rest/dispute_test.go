@@ -208,7 +208,7 @@ func (x *table) seen() {
 		members = append(members, member{ident.ParticipantID(text(m, "participant")), []media.AttachKind{media.AttachFull}})
 	}
 	for _, m := range members {
-		x.rooms.Watch(media.Presence{Room: room, Participant: m.id, Live: m.live})
+		x.rooms.Watch(media.Presence{Room: room, Fence: 1, Participant: m.id, Live: m.live})
 	}
 	if err := x.rooms.Step(x.t.Context()); err != nil {
 		x.t.Fatal(err)

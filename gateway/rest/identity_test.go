@@ -85,7 +85,7 @@ func newHouse(t *testing.T) *house {
 		Keys: keys, Tokens: h.tokens, Epochs: s, Signins: staff, Grants: s, CSRFKey: hmacKey.Secret, Now: time.Now,
 	})
 	registry := devices.NewRegistry(devices.Config{Demo: true, DemoUnit: h.unit("150426106201"), DemoName: "演示电视"}, devices.Deps{
-		Claims: s, Fleet: s, CA: keys, Limiter: c, Nudges: c, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
+		Claims: s, Fleet: s, Lists: s, CA: keys, Limiter: c, Nudges: c, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
 	})
 	h.presence = devices.NewPresence(devices.PresenceConfig{}, devices.PresenceDeps{
 		Store: s, Nudges: c, Node: devices.NodeID{Name: "n1", Inc: 1}, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
@@ -96,7 +96,7 @@ func newHouse(t *testing.T) *house {
 		role people.Role
 	}{
 		"op": {"150426000000", people.Operator}, "op2": {"150430000000", people.Operator}, "dispatch": {"150426000000", people.Dispatcher},
-		"bing": {"150426000000", people.Mediator},
+		"bing": {"150426000000", people.Mediator}, "city": {"150400000000", people.Operator},
 	} {
 		people1 = append(people1, people.Seed{Password: staffPassword, Staff: people.Staff{
 			UnitID: h.unit(p.code), Login: login, Name: "示例 " + login, Title: "示例", Roles: []people.Role{p.role}, Langs: []mediation.Lang{mediation.Chinese},
@@ -105,12 +105,12 @@ func newHouse(t *testing.T) *house {
 	_, err = staff.SeedStaff(ctx, people1, false)
 	check(err)
 	streams := devices.NewStreams(devices.StreamsDeps{Store: h.store, Node: devices.NodeID{Name: "n1", Inc: 1}, Logger: slog.New(slog.DiscardHandler)})
-	h.devices = rest.Devices{Registry: registry, Streams: streams, Tree: h.tree, Now: time.Now, RTT: func(ident.DeviceID) (int, bool) { return 12, true }}
+	h.devices = rest.Devices{Registry: registry, Streams: streams, History: devices.NewHistory(s, time.Now), Tree: h.tree, Now: time.Now, RTT: func(ident.DeviceID) (int, bool) { return 12, true }}
 	h.api = newAPI(t, rest.Deps{Auth: door, Now: time.Now},
 		rest.Staff{People: staff, Tokens: h.tokens, CSRF: door.CSRF, Registry: registry, Tree: h.tree, Nudges: c, Demo: true, Now: time.Now},
 		rest.Claims{Registry: registry, Tree: h.tree, PublicURL: "https://heyi.test", Poll: 20 * time.Millisecond, Now: time.Now},
 		h.devices,
-		rest.Console{Registry: registry, Now: time.Now, Figures: func(context.Context, ident.UnitID) (rest.Figures, error) {
+		rest.Console{Registry: registry, History: h.devices.History, Nodes: c, Packages: h.packages, Now: time.Now, Figures: func(context.Context, ident.UnitID) (rest.Figures, error) {
 			return rest.Figures{Waiting: 2, Rated: 3, RatedAvg: 4.666}, nil
 		}},
 	)
@@ -118,6 +118,11 @@ func newHouse(t *testing.T) *house {
 	t.Cleanup(server.Close)
 	h.url = server.URL + rest.Prefix
 	return h
+}
+
+func (h *house) packages(ctx context.Context, unit ident.UnitID) (p rest.Packages, err error) {
+	p.Queued, p.Dead, err = h.store.OpenHandoffs(ctx, unit)
+	return p, err
 }
 
 func (h *house) unit(code string) ident.UnitID {

@@ -34,6 +34,8 @@ func (applied) Apply(_ context.Context, s media.RoomSpec) (media.Applied, error)
 }
 func (applied) Close(context.Context, ident.RoomID, int64, media.Reason) error { return nil }
 func (applied) Gates(ident.RoomID) []media.Edge                                { return nil }
+func (applied) Leave(context.Context, ident.RoomID, string) error              { return nil }
+func (applied) Freeze(bool)                                                    {}
 func (applied) Load() (rooms, sessions int)                                    { return 0, 0 }
 func (applied) Open(context.Context, media.Ticket, media.Handler) (media.Session, error) {
 	return nil, fault.New(fault.Unsupported, "rtc.none")
@@ -92,13 +94,13 @@ func newLine(t *testing.T) *line {
 		rest.Staff{People: staff, Tokens: h.tokens, CSRF: door.CSRF, Registry: h.devices.Registry, Tree: h.tree, Nudges: c, Demo: true, Now: time.Now},
 		rest.Claims{Registry: h.devices.Registry, Tree: h.tree, PublicURL: "https://heyi.test", Poll: 20 * time.Millisecond, Now: time.Now},
 		h.devices,
-		rest.Console{Registry: h.devices.Registry, Now: time.Now, Figures: rest.FiguresOf(views)},
+		rest.Console{Registry: h.devices.Registry, History: h.devices.History, Nodes: c, Packages: h.packages, Now: time.Now, Figures: rest.FiguresOf(views)},
 		rest.Situation{Views: views},
 		rest.Visits{Requests: asked},
 		rest.Tickets{Requests: asked},
 		rest.Captures{Captures: captures, Tokens: h.tokens, CSRF: door.CSRF, PublicURL: "https://heyi.test", Now: time.Now},
 		rest.Desk{Requests: asked},
-		rest.Sessions{Requests: asked, Rooms: rooms, Records: &session.Records{Store: h.store, Nudges: c, Now: time.Now}, Tokens: h.tokens, RTCURL: "/ws/rtc", Now: time.Now},
+		rest.Sessions{Requests: asked, Rooms: rooms, Records: &session.Records{Store: h.store, Nudges: c, Now: time.Now}, Tokens: h.tokens, RTCPath: "/ws/rtc", Now: time.Now},
 		rest.ConsoleQueue{Views: views},
 		rest.Disputes{Dockets: l.dockets},
 		rest.Party{Dockets: l.dockets},

@@ -17,6 +17,7 @@ func areas() []rest.Area {
 		rest.Staff{},
 		rest.Claims{},
 		rest.Devices{},
+		rest.Commands{},
 		rest.Console{},
 		rest.Situation{},
 		rest.Visits{},

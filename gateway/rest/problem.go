@@ -2,6 +2,7 @@ package rest
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -101,7 +102,9 @@ type problems struct{ logger *slog.Logger }
 
 func (p problems) handle(c *fiber.Ctx, err error) error {
 	pr := NewProblem(err)
-	if pr.Status == http.StatusInternalServerError || pr.Status == http.StatusServiceUnavailable {
+	// A caller that went away (a page that asks something newer) is no failure of ours, and nobody reads the answer.
+	left := errors.Is(err, context.Canceled) && c.UserContext().Err() != nil
+	if !left && (pr.Status == http.StatusInternalServerError || pr.Status == http.StatusServiceUnavailable) {
 		route, _ := c.Locals(keyRoute).(string)
 		p.logger.LogAttrs(c.UserContext(), slog.LevelError, "request failed",
 			slog.String("request", requestID(c)), slog.String("route", route), slog.Any("error", err))

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/recover"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"heyi/gateway/auth"
 	"heyi/internal/fault"
@@ -44,7 +45,7 @@ type Info struct {
 	Open    bool   `json:"open"` // the service is open now
 }
 
-// Deps are what the core works with. All but MaxUpload must be set.
+// Deps are what the core works with. All but MaxUpload and Metrics must be set.
 type Deps struct {
 	Auth Authenticator
 	// Info answers GET /info; TLS and NowAt are filled in.
@@ -53,6 +54,8 @@ type Deps struct {
 	Now    func() time.Time
 	// MaxUpload bounds the body of a route named by Router.Upload, in bytes; 0 means 25 MiB.
 	MaxUpload int
+	// Metrics takes the figures of requests; nil: nobody counts.
+	Metrics prometheus.Registerer
 }
 
 // Area is one group of routes, e.g. tickets.
@@ -79,6 +82,7 @@ func New(d Deps, areas ...Area) (*API, error) {
 		d.MaxUpload = maxFiles
 	}
 	p := problems{logger: d.Logger}
+	m := newMetrics(d.Metrics)
 	app := fiber.New(fiber.Config{
 		AppName:               "heyi",
 		DisableStartupMessage: true,
@@ -88,7 +92,7 @@ func New(d Deps, areas ...Area) (*API, error) {
 		BodyLimit:             max(MaxLarge, d.MaxUpload),
 		ErrorHandler:          p.handle,
 	})
-	app.Use(requestContext, p.accessLog(d.Now), recover.New(recover.Config{
+	app.Use(requestContext, p.accessLog(d.Now, m), recover.New(recover.Config{
 		EnableStackTrace:  true,
 		StackTraceHandler: p.panicked,
 	}))
@@ -164,7 +168,7 @@ func requestContext(c *fiber.Ctx) error {
 }
 
 // accessLog writes one line a request: the route's pattern, never its path or query, which may hold tokens.
-func (p problems) accessLog(now func() time.Time) fiber.Handler {
+func (p problems) accessLog(now func() time.Time, m *metrics) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		start := now()
 		if err := c.Next(); err != nil {
@@ -176,12 +180,14 @@ func (p problems) accessLog(now func() time.Time) fiber.Handler {
 		if route == "" {
 			route = "unknown"
 		}
+		took := now().Sub(start)
+		m.answered(c.Method(), route, c.Response().StatusCode(), took)
 		attrs := []slog.Attr{
 			slog.String("request", requestID(c)),
 			slog.String("method", c.Method()),
 			slog.String("route", route),
 			slog.Int("status", c.Response().StatusCode()),
-			slog.Duration("took", now().Sub(start)),
+			slog.Duration("took", took),
 		}
 		if caller, ok := CallerOf(c); ok {
 			attrs = append(attrs, slog.String("caller", string(caller.Kind)), slog.String("caller_id", caller.Actor().ID))

@@ -31,7 +31,7 @@ type Sessions struct {
 	Rooms    *session.Executor
 	Records  *session.Records
 	Tokens   *auth.Tokens
-	RTCURL   string // path or wss URL of /ws/rtc
+	RTCPath  string // path of /ws/rtc on every node
 	ICE      []ICEServer
 	Now      func() time.Time
 }
@@ -76,6 +76,10 @@ func (a Sessions) mediaTicket(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	origin, err := a.Rooms.Origin(t.Node)
+	if err != nil {
+		return err
+	}
 	token, _, err := a.Tokens.Media(t, a.Now())
 	if err != nil {
 		return err
@@ -86,7 +90,7 @@ func (a Sessions) mediaTicket(c *fiber.Ctx) error {
 	}
 	return c.JSON(fiber.Map{
 		"session_id": k.ID, "room_id": k.Room, "epoch": k.Epoch, "participant_id": t.Participant, "attach": t.Kind,
-		"rtc": fiber.Map{"url": a.RTCURL, "ticket": token, "ice": ice},
+		"rtc": fiber.Map{"url": origin + a.RTCPath, "node": t.Node, "fence": t.Fence, "ticket": token, "ice": ice},
 	})
 }
 

@@ -295,6 +295,12 @@ type RTCMuteBody struct {
 	Epoch int64  `json:"epoch"`
 }
 
+// RTCMoveBody tells that the room stands on another media node; the client fetches a new entry. Drain: what it has plays
+// on until the new connections are up. Lost: it closes what it has first.
+type RTCMoveBody struct {
+	Why string `json:"why"` // drain, lost
+}
+
 // RTCFailBody ends or refuses a media session.
 type RTCFailBody struct {
 	Code    string `json:"code"` // rtc.bad_sdp ... see docs/protocol.md
@@ -338,12 +344,17 @@ type RoomChatBody struct {
 	Text        string `json:"text"`
 }
 
-// ViewOpenBody opens a live list on the console.
+// ViewOpenBody opens a live list on the console: the first page of a filter, or with IDs exactly the rows of a window.
 type ViewOpenBody struct {
-	View   string `json:"view"` // devices
-	Unit   string `json:"unit,omitempty"`
-	Chip   string `json:"chip,omitempty"`
-	Kind   string `json:"kind,omitempty"`
-	Cursor string `json:"cursor,omitempty"`
-	Limit  int    `json:"limit,omitempty"` // <= 200
+	View   string   `json:"view"` // devices
+	Unit   string   `json:"unit,omitempty"`
+	Chip   string   `json:"chip,omitempty"`
+	Kind   string   `json:"kind,omitempty"`
+	Class  string   `json:"class,omitempty"`
+	Tier   string   `json:"tier,omitempty"`
+	Model  string   `json:"model,omitempty"`
+	Q      string   `json:"q,omitempty"`
+	Cursor string   `json:"cursor,omitempty"`
+	Limit  int      `json:"limit,omitempty"` // <= 200
+	IDs    []string `json:"ids,omitempty"`   // <= 200: the window; Cursor and Limit say nothing then
 }

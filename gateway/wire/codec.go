@@ -179,7 +179,8 @@ func typeOf(name string) (Type, bool) {
 var names = [256]string{
 	Challenge: "challenge", Connect: "connect", Welcome: "welcome", GoingAway: "going_away", Ping: "ping", Pong: "pong",
 	Ack: "ack", ErrorMsg: "error", AuthRefresh: "auth_refresh", LinkConfig: "link_config", Sync: "sync",
-	Telemetry: "telemetry", Event: "event", Inventory: "inventory", Notify: "notify", VisitOpen: "visit.open", VisitClose: "visit.close",
+	Telemetry: "telemetry", Event: "event", Inventory: "inventory", LogMeta: "log_meta",
+	Cmd: "cmd", CmdStatus: "cmd_status", CmdCancel: "cmd_cancel", Notify: "notify", VisitOpen: "visit.open", VisitClose: "visit.close",
 	TicketCreate: "ticket.create", TicketCancel: "ticket.cancel", TicketCallback: "ticket.callback",
 	TicketAnswer: "ticket.answer", TicketState: "ticket.state", TicketRing: "ticket.ring",
 	OfferNew: "offer.new", OfferAccept: "offer.accept", OfferDecline: "offer.decline", OfferClosed: "offer.closed",

@@ -31,6 +31,7 @@ type StreamPos struct {
 type DownBody struct {
 	Stream string `json:"stream"`
 	Next   uint64 `json:"next"`
+	Tail   uint64 `json:"tail,omitempty"` // last frame that waits already: the device starts nothing before it has it
 }
 
 // UpBody says in welcome up to where the server has the device's own stream.

@@ -85,6 +85,10 @@ const (
 	Telemetry Type = 16
 	Event     Type = 17
 	Inventory Type = 18
+	LogMeta   Type = 20
+	Cmd       Type = 32
+	CmdStatus Type = 33
+	CmdCancel Type = 34
 	Notify    Type = 39
 
 	VisitOpen  Type = 72

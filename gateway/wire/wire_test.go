@@ -24,7 +24,7 @@ var update = flag.Bool("update", false, "write testdata/vectors.json anew") //no
 func types() map[wire.Type]string {
 	return map[wire.Type]string{
 		1: "challenge", 2: "connect", 3: "welcome", 4: "going_away", 5: "ping", 6: "pong", 7: "ack", 8: "error",
-		9: "auth_refresh", 10: "link_config", 11: "sync", 16: "telemetry", 17: "event", 18: "inventory", 39: "notify", 72: "visit.open", 73: "visit.close",
+		9: "auth_refresh", 10: "link_config", 11: "sync", 16: "telemetry", 17: "event", 18: "inventory", 20: "log_meta", 32: "cmd", 33: "cmd_status", 34: "cmd_cancel", 39: "notify", 72: "visit.open", 73: "visit.close",
 		80: "ticket.create", 81: "ticket.cancel", 82: "ticket.callback", 83: "ticket.answer", 84: "ticket.state", 85: "ticket.ring",
 		96: "offer.new", 97: "offer.accept", 98: "offer.decline", 99: "offer.closed", 100: "seat.set", 101: "seat.state",
 		104: "room.ready", 105: "room.phase", 106: "room.member", 110: "room.consent", 111: "room.control", 112: "room.prompt", 113: "room.chat",
@@ -199,7 +199,7 @@ func bodies() map[wire.Type]any {
 		wire.Welcome: &wire.WelcomeBody{
 			Link: "019b", Epoch: 7, Access: &wire.AccessBody{Token: "a.b.c", ExpAt: 1790000600000000}, Resumed: true, Gap: true, Ping: wire.PingRule{EveryS: 45, DeadAfterS: 100},
 			Reconnect: wire.ReconnectRule{BaseMS: 2000, CapMS: 300000, WindowMS: 30000, Hosts: []string{"h"}}, Limits: wire.LimitsBody{MaxFrame: 65536, PerS: 20, Burst: 60},
-			Down: &wire.DownBody{Stream: "019e", Next: 5}, Up: &wire.UpBody{Stream: "019f", Acked: 11},
+			Down: &wire.DownBody{Stream: "019e", Next: 5, Tail: 7}, Up: &wire.UpBody{Stream: "019f", Acked: 11},
 			Want: []string{"inventory"}, WantInMS: 30000, NowAt: 1, DesiredVer: "2", TZ: "Asia/Shanghai", Lane: "l", Degraded: true,
 		},
 		wire.GoingAway:  &wire.GoingAwayBody{Why: "deploy", WindowMS: 5000, Hosts: []string{"h"}},
@@ -211,6 +211,12 @@ func bodies() map[wire.Type]any {
 		wire.Inventory: &wire.InventoryBody{
 			Hash: wire.DocumentHash([]byte(`{"tier":"A"}`)), Document: json.RawMessage(`{"tier":"A"}`),
 		},
+		wire.LogMeta: &wire.LogMetaBody{CmdID: "01a0", Kind: "screenshot", ObjectID: "01a1", Size: 81234, SHA256: wire.DocumentHash([]byte("png"))},
+		wire.Cmd: &wire.CmdBody{
+			CmdID: "01a0", Name: "volume.set", Args: json.RawMessage(`{"level":35}`), NotAfterAt: 1790000600000000, Idempotent: true, Lock: "display", Coalesce: true, WhenBusy: "run",
+		},
+		wire.CmdStatus:    &wire.CmdStatusBody{CmdID: "01a0", State: "failed", Waiting: "visit", Pct: 50, Code: "device.no_picture", Detail: "tainted", DoneAt: 1790000000123456},
+		wire.CmdCancel:    &wire.CmdCancelBody{CmdID: "01a0", Why: "cancelled"},
 		wire.Ack:          nil,
 		wire.TicketState:  &wire.NudgeBody{ID: "019c", Ver: 4, Why: "offered"},
 		wire.TicketRing:   &wire.NudgeBody{ID: "019c", Ver: 5},
@@ -222,6 +228,7 @@ func bodies() map[wire.Type]any {
 		wire.RTCICE:       &wire.RTCICEBody{PC: "pub", Gen: 1, Candidate: "candidate:1", Mid: "0", MLine: 1},
 		wire.RTCRestart:   &wire.RTCRestartBody{PC: "sub", Fresh: true},
 		wire.RTCMute:      &wire.RTCMuteBody{Kind: "mic", On: true, Epoch: 3},
+		wire.RTCMove:      &wire.RTCMoveBody{Why: "drain"},
 		wire.RTCFail:      &wire.RTCFailBody{Code: "rtc.bad_sdp", RetryMS: 1000},
 		wire.RTCLevels:    &wire.RTCLevelsBody{Levels: map[string]int{"p": 42}},
 		wire.RoomPhase:    &wire.RoomPhaseBody{Epoch: 3, Phase: "joint", Zone: "joint", CanHear: []string{"调解员丙"}, CanSee: []string{"调解员丙"}, Recording: true},
@@ -252,7 +259,7 @@ func TestGoldenVectors(t *testing.T) {
 	for typ, body := range bodies() {
 		f := wire.Frame{T: typ, ID: 17, At: 1790000000123456}
 		switch typ {
-		case wire.Event, wire.Inventory:
+		case wire.Event, wire.Inventory, wire.LogMeta, wire.Cmd, wire.CmdStatus, wire.CmdCancel:
 			f = wire.Frame{T: typ, Seq: 12} // durable
 		case wire.Ack:
 			f = wire.Frame{T: typ, Ack: 12} // nothing but the header

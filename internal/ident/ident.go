@@ -46,6 +46,10 @@ type (
 	LinkID string
 	// AgreementID names one version of an agreement.
 	AgreementID string
+	// CommandID names a command to a terminal.
+	CommandID string
+	// ObjectID names a file that a terminal uploaded.
+	ObjectID string
 )
 
 // New returns a fresh UUIDv7 as text of the wanted id type. It panics only when the system has no randomness.

@@ -44,7 +44,18 @@ type Config struct {
 	Logger  *slog.Logger
 	Every   time.Duration // how often it looks; 0 means 1 s
 	Keep    time.Duration // how long closed texts stay; 0 means 30 days
+	Count   func(Result)  // after each try; nil: nobody counts
 }
+
+// Result is what became of a try.
+type Result string
+
+// The results.
+const (
+	Sent  Result = "sent"
+	Again Result = "again" // failed, will be tried again
+	Dead  Result = "dead"  // failed for good
+)
 
 // Sender sends what is due.
 type Sender struct {
@@ -59,6 +70,9 @@ func NewSender(c Config) *Sender {
 	}
 	if c.Keep == 0 {
 		c.Keep = 30 * 24 * time.Hour
+	}
+	if c.Count == nil {
+		c.Count = func(Result) {}
 	}
 	return &Sender{c: c, wake: make(chan struct{}, 1)}
 }
@@ -130,15 +144,17 @@ func (s *Sender) send(ctx context.Context, c *Claimed) error {
 	}
 	now := s.c.Now()
 	if err == nil {
+		s.c.Count(Sent)
 		return s.c.Store.TextSent(ctx, c.ID, now.UnixMicro())
 	}
 	if ctx.Err() != nil {
 		return ctx.Err() // we stop; the lease ends by itself
 	}
-	next := int64(0)
+	next, result := int64(0), Dead
 	if fault.KindOf(err) != fault.Invalid {
-		next = now.Add(backoff(c.Attempts)).UnixMicro()
+		next, result = now.Add(backoff(c.Attempts)).UnixMicro(), Again
 	}
+	s.c.Count(result)
 	code := fault.CodeOf(err)
 	s.c.Logger.WarnContext(ctx, "a text was not sent", slog.String("text", c.ID), slog.String("template", string(c.Template)),
 		slog.Int("attempts", c.Attempts+1), slog.Bool("again", next > 0), slog.String("code", code))

@@ -130,7 +130,9 @@ export function hands(desk) {
       await dialog.waitFor({ state: 'hidden' });
     },
     async draw() {
-      const box = await dialog.locator('.padbox canvas').boundingBox();
+      const pad = dialog.locator('.padbox canvas');
+      await pad.hover(); // waits until the dialog stands still
+      const box = await pad.boundingBox();
       const line = async (x, y, points) => {
         await desk.mouse.move(box.x + x, box.y + y);
         await desk.mouse.down();

@@ -120,7 +120,8 @@ async function clean(kiosk, when) {
   check(Object.keys(rest).length === 0, `no session storage ${when}: ${JSON.stringify(rest)}`);
   check(/^([0-9a-f-]{36}( |$))*$/.test(over), `what is over is named by ids only ${when}: ${over}`);
   // the machine's own: its boot id, its key, and the journal of its own events with the place where its line goes on
-  check(Object.keys(kept.local).every((k) => k === 'heyi.boot' || k === 'heyi.journal.kiosk') && kept.caches.length === 0, `no local storage of a person, no caches ${when}: ${JSON.stringify(kept)}`);
+  check(Object.keys(kept.local).every((k) => k === 'heyi.boot' || k === 'heyi.journal.kiosk' || k === 'heyi.log.kiosk') && kept.caches.length === 0, `no local storage of a person, no caches ${when}: ${JSON.stringify(kept)}`);
+  check(/^[\x20-\x7e\n]*$/.test(kept.local['heyi.log.kiosk'] ?? ''), `the machine's log names states, no words of people ${when}`);
   check(kept.dbs.every((d) => d === 'heyi' || d === 'heyi.journal') && kept.keys.join() === 'kiosk', `only the machine's own key and journal ${when}: ${JSON.stringify(kept)}`);
   check((await kiosk.context().cookies()).length === 0, `no cookies ${when}`);
 }

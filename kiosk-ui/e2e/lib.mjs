@@ -107,8 +107,8 @@ const common = ['--no-sandbox', '--disable-gpu', '--disable-background-networkin
 
 /** Chromium with a fake camera and microphone, or (camera: false) with none at all, as on a TV box. With `asks` a page
  *  has only the permissions that its context was given; else every question is answered with yes. */
-export function browser({ camera = true, asks = false } = {}) {
-  const args = !camera ? common : [...common, '--use-fake-device-for-media-stream', ...(asks ? [] : ['--use-fake-ui-for-media-stream'])];
+export function browser({ camera = true, asks = false, more = [] } = {}) {
+  const args = !camera ? [...common, ...more] : [...common, ...more, '--use-fake-device-for-media-stream', ...(asks ? [] : ['--use-fake-ui-for-media-stream'])];
   return chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', headless: true, args });
 }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { build } from './lib.mjs';
 
 // 'signed', 'bydesk' and 'looks' walk a whole mediation: `make test-signed`
-const all = ['walk', 'pages', 'papers', 'kiosk', 'faults', 'outages', 'badline', 'journal'];
+const all = ['walk', 'pages', 'papers', 'kiosk', 'faults', 'outages', 'badline', 'journal', 'commands'];
 const want = process.argv.slice(2);
 const figures = {};
 const failed = [];

@@ -1,10 +1,10 @@
 // Photographs every screen of the running program at its real size into docs/screens. A simulated fleet makes the
 // console alive. Run it with `make screens`; look at the pictures beside the design before committing them.
-import { spawn } from 'node:child_process';
-import { mkdirSync, rmSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { mediation } from './mediation.mjs';
-import { Server, browser, build, decodes, open, until } from './lib.mjs';
+import { PATIENCE, Server, browser, build, decodes, open, pagesSay, until } from './lib.mjs';
 import { DESK, PHONE, TV, approve, askForLawyer, pairPhone, press, ready, shows, signIn, text, waitText, watchCaptures } from './steps.mjs';
 import { takeOffer } from './walk.mjs';
 
@@ -16,6 +16,24 @@ async function shot(page, name) {
   await page.waitForTimeout(900); // transitions and the first picture of a video
   await page.screenshot({ path: join(out, `${name}.png`) });
   console.log(name);
+}
+
+/** The papers of a finished mediation as they come from the case store, every page as a picture. */
+async function papers(page, id) {
+  const names = { '人民调解协议书': 'agreement', '签署证据页': 'evidence', '签署本': 'signed', '调解记录': 'record', '权利义务告知书': 'notice', '受理登记表': 'registration', '身份证明': 'identity' };
+  const list = await page.evaluate(async (id) => {
+    const found = await (await fetch(`/api/v1/cases/${id}`)).json();
+    const pdfs = found.papers.filter((p) => p.media_type === 'application/pdf');
+    return Promise.all(pdfs.map(async (p) => ({ name: p.name, body: Array.from(new Uint8Array(await (await fetch(`/api/v1/cases/${id}/files/${p.digest}`)).arrayBuffer())) })));
+  }, id);
+  for (const { name, body } of list) {
+    const as = Object.entries(names).find(([zh]) => name.includes(zh))?.[1];
+    if (as === undefined) throw new Error(`a paper without a picture: ${name}`);
+    const file = join(server.data, `${as}.pdf`);
+    writeFileSync(file, Buffer.from(body));
+    execFileSync('pdftoppm', ['-r', '90', '-png', file, join(out, `paper-${as}`)]);
+    console.log(`paper-${as}`);
+  }
 }
 
 const server = await new Server({ HEYI_MEDIA_PROFILE: 'auto' }).start();
@@ -121,7 +139,12 @@ try {
 
   await desk.click('button:has-text("结束")');
   await desk.click('.ant-popconfirm-buttons .ant-btn-dangerous, .ant-popover .ant-btn-primary');
-  await waitText(tv, /帮到您|1 到 5/);
+  await until('the rating is asked', async () => { // the written answer stands there once more before it
+    const says = await text(tv);
+    if (/帮到您|1 到 5/.test(says)) return true;
+    if (/知道了/.test(says)) await press(tv, 'Enter');
+    return false;
+  }, PATIENCE, 700);
   await shot(tv, 'tv-rating');
   await shot(phone, 'phone-rating');
   await shot(desk, 'desk-wrapup');
@@ -133,6 +156,9 @@ try {
   await waitText(landscape, /点这里开始/, 40_000);
   await shot(landscape, 'kiosk-landscape');
 
+  await kiosk.tap('button:has-text("结束并清除")'); // else the mediator would be given this ticket first
+  await kiosk.tap('.veil button:has-text("结束")');
+  await waitText(kiosk, /已清除/);
   await mediation({ server, box, rest, look: shot });
   const console_ = await signIn(rest, server, '/console', 'operator');
   await waitText(console_, /总览/);
@@ -147,6 +173,7 @@ try {
   await console_.goto(`${server.url}/console?view=cases&case=${found.id}`);
   await waitText(console_, /收到的每一版/);
   await shot(console_, 'console-case');
+  await papers(console_, found.id);
   const tablet = await open(rest, server, '/tablet', { width: 1280, height: 800 });
   await approve(tablet, server);
   await tablet.waitForSelector('input', { timeout: 40_000 });
@@ -159,7 +186,7 @@ try {
   await waitText(tablet, /已登录|退出登录/);
   await shot(tablet, 'tablet-home');
 } catch (e) {
-  console.error(e.stack, '\n', server.tail(20));
+  console.error(e.stack, await pagesSay(box, rest), '\n', server.tail(20));
   process.exitCode = 1;
 } finally {
   fleet.kill('SIGTERM');

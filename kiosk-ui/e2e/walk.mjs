@@ -1,6 +1,6 @@
 // The whole first walk in real browsers, with the server killed twice (kill -9) on the way: a TV without a camera,
 // the person's phone as its camera and microphone, the lawyer's desk.
-import { Server, browser, open, media, decodes, until, check, pause } from './lib.mjs';
+import { Server, browser, open, media, decodes, pagesSay, until, check, pause } from './lib.mjs';
 import { TV, askForLawyer, number, pairPhone, press, ready, shows, signIn, takeAndTime, text, waitText, watchCaptures } from './steps.mjs';
 
 export const name = 'walk: TV as view, phone as its camera, desk; kill -9 while waiting, ringing and in the call';
@@ -90,7 +90,7 @@ export async function run(note) {
     for (const p of [tv, phone, desk]) check(worst(p).length === 0, `no trouble in the browser: ${worst(p).join('; ')}`);
     return { ok_to_first_frame_ms: Math.round(first), back_in_call_s: Number(back.toFixed(1)) };
   } catch (e) {
-    e.message += `\n--- server ---\n${server.tail(30)}`;
+    e.message += `${await pagesSay(box, rest)}\n--- server ---\n${server.tail(30)}`;
     throw e;
   } finally {
     await box.close(); await rest.close(); await server.close();
@@ -121,4 +121,4 @@ async function backInCall(page, cut) {
 }
 
 /** Problems that no killed server explains. */
-const worst = (page) => page.problems.filter((p) => !/ERR_CONNECTION_REFUSED|WebSocket connection|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_SOCKET|net::ERR|40[19]|50[023]/.test(p));
+const worst = (page) => page.problems.filter((p) => !/ERR_CONNECTION_REFUSED|WebSocket connection|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_SOCKET|net::ERR|40[19]|428|50[023]/.test(p)); // 428: the wish to sit down waits for the line to come back

@@ -1,53 +1,11 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Api } from '../src/core/api';
 import { documentHash, openJournal, placeOf, type Journal } from '../src/core/journal';
 import type { Link } from '../src/core/link';
 import type { Welcome } from '../src/core/types';
-
-/** One object store of IndexedDB, as much of it as a journal uses. Keys are [kind, seq]. */
-class Disk {
-  rows = new Map<string, { key: [string, number]; value: unknown }>();
-  broken = false;
-  open() {
-    const req: Record<string, unknown> & { result?: unknown } = {};
-    queueMicrotask(() => {
-      if (this.broken) {
-        (req.onerror as () => void)();
-        return;
-      }
-      req.result = { createObjectStore: () => undefined, transaction: () => this.transaction(), close: () => undefined };
-      (req.onsuccess as () => void)();
-    });
-    return req;
-  }
-  private transaction() {
-    const tx: { oncomplete?: () => void; objectStore: () => unknown } = { objectStore: () => store };
-    let waiting = 0;
-    const ask = <T>(f: () => T) => {
-      const req: { result?: T; onsuccess?: () => void } = {};
-      waiting++;
-      queueMicrotask(() => {
-        req.result = f();
-        req.onsuccess?.();
-        if (--waiting === 0) queueMicrotask(() => { if (waiting === 0) tx.oncomplete?.(); });
-      });
-      return req;
-    };
-    type Range = { from: [string, number]; to: [string, number] };
-    const inside = (r: Range, [kind, seq]: [string, number]) => kind === r.from[0] && seq >= r.from[1] && seq <= r.to[1];
-    const store = {
-      get: (key: [string, number]) => ask(() => structuredClone(this.rows.get(String(key))?.value)),
-      put: (value: unknown, key: [string, number]) => ask(() => { this.rows.set(String(key), { key, value: structuredClone(value) }); }),
-      delete: (r: Range) => ask(() => { for (const [k, row] of this.rows) if (inside(r, row.key)) this.rows.delete(k); }),
-      getAll: (r: Range) => ask(() => [...this.rows.values()].filter((row) => inside(r, row.key)).sort((a, b) => a.key[1] - b.key[1]).map((row) => structuredClone(row.value))),
-    };
-    return tx;
-  }
-  left(kind = 'stb') {
-    return [...this.rows.values()].filter((r) => r.key[0] === kind && r.key[1] > 0).map((r) => r.key[1]).sort((a, b) => a - b);
-  }
-}
+import { Disk, keyRange } from './disk';
 
 /** The other end: takes frames by the rules of the protocol and acks when it is told to. */
 class Service {
@@ -91,6 +49,7 @@ function start(boot = 'b1', inputs = ['audioinput']): Journal {
   vi.stubGlobal('navigator', { mediaDevices: { enumerateDevices: () => Promise.resolve(inputs.map((kind) => ({ kind }))) } });
   return openJournal({
     kind: 'stb', app, boot, id: () => `j${++ids}`, link: () => service.link, welcome: service.welcome(),
+    api: {} as Api, nowUs: () => Date.now() * 1000, situation: () => null, busy: () => false, fresh: () => true, show: () => undefined, loud: () => undefined,
   });
 }
 
@@ -107,12 +66,7 @@ describe('journal', () => {
     shelf = new Map();
     vi.stubGlobal('localStorage', { getItem: (k: string) => shelf.get(k) ?? null, setItem: (k: string, v: string) => { shelf.set(k, v); } });
     vi.stubGlobal('indexedDB', disk);
-    vi.stubGlobal('IDBKeyRange', {
-      bound: (from: [string, number], to: [string, number]) => {
-        if (from[1] > to[1]) throw new Error('the lower key is greater than the upper key');
-        return { from, to };
-      },
-    });
+    vi.stubGlobal('IDBKeyRange', keyRange);
     // the real digest, without a thread that fake timers do not wait for
     vi.stubGlobal('crypto', { subtle: { digest: (_: string, data: Uint8Array) => Promise.resolve(new Uint8Array(createHash('sha256').update(data).digest()).buffer) } });
     vi.stubGlobal('screen', { width: 960, height: 540 });

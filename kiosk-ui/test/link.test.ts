@@ -102,6 +102,32 @@ describe('link', () => {
     expect(link.access()).toBe('tok2');
   });
 
+  it('looks again every 5 s while the server is degraded, and only then', async () => {
+    open();
+    await settle();
+    const s = newest();
+    s.frame('challenge', { nonce: 'n', server: 'tv' });
+    await settle();
+    s.frame('welcome', { ...welcome, degraded: true });
+    await settle();
+    events = [];
+    const syncs = () => events.filter((e) => e === 'sync').length;
+    await healthy(12); // every 4 to 6 s, here 6
+    expect(syncs()).toBe(2);
+    s.frame('link_config', { degraded: false });
+    await healthy(12);
+    expect(syncs()).toBe(2);
+    s.frame('link_config', { degraded: true });
+    s.frame('link_config', { access: { token: 'x', exp_at: 2 } }); // says nothing about it
+    await healthy(6);
+    expect(syncs()).toBe(3);
+    s.die(1006);
+    await settle();
+    const asked = syncs();
+    await after(30000); // the line is down: there is nothing to ask through it
+    expect(syncs()).toBe(asked);
+  });
+
   it('says in connect where the journal stands, sends durable frames and hears acks on any frame', async () => {
     const acks: number[] = [];
     let at = { resume: { down: {}, up: { stream: 'j1', seq: 4 } } };
@@ -159,6 +185,7 @@ describe('link', () => {
   it('spreads the delay from 0 to the cap', () => {
     expect(backoff('attended', 0, 0)).toBe(0);
     expect(backoff('attended', 30, 1)).toBe(8000);
+    expect(backoff('call', 30, 1)).toBe(1000);
     expect(backoff('unattended', 30, 1)).toBe(60_000);
     expect(backoff('device', 30, 0.5)).toBe(150_000);
   });

@@ -33,6 +33,8 @@ type room struct {
 	sessions map[ident.AttachmentID]*session
 	levels   *time.Ticker
 	ended    bool
+	moved    bool                // it stands on another node; nobody comes in here
+	frozen   map[media.Edge]bool // while frozen: the edges that may be open; nil otherwise
 }
 
 // person is the engine's memory of one member.
@@ -143,7 +145,11 @@ func (r *room) syncPeople(old media.RoomSpec, now time.Time) (moved []*person) {
 			p = &person{id: m.ID, tracks: map[media.Kinds]*sfu.Track{
 				media.Mic: sfu.NewTrack(sfu.CacheAudio), media.Cam: sfu.NewTrack(sfu.CacheVideo),
 			}}
+			for _, t := range p.tracks {
+				t.AddTo(&r.e.totals)
+			}
 			r.people[m.ID] = p
+			r.e.members.Add(1)
 		}
 		before, ok := memberOf(old, m.ID)
 		if !ok || before.Zone == m.Zone || before.Zone == media.ZoneLobby {
@@ -158,6 +164,7 @@ func (r *room) syncPeople(old media.RoomSpec, now time.Time) (moved []*person) {
 	for id := range r.people {
 		if _, ok := memberOf(r.spec, id); !ok {
 			delete(r.people, id)
+			r.e.members.Add(-1)
 		}
 	}
 	return moved
@@ -189,7 +196,8 @@ func (r *room) reconcile(now time.Time, barrier []*person) {
 		edges[e] = true
 	}
 	wanted := func(s *session, d *down) bool {
-		return edges[media.Edge{From: d.from, To: s.participant, Kind: d.kind}] && s.wants(d)
+		e := media.Edge{From: d.from, To: s.participant, Kind: d.kind}
+		return edges[e] && s.wants(d) && (r.frozen == nil || r.frozen[e])
 	}
 	for s, d := range r.downs() {
 		if !wanted(s, d) {
@@ -206,7 +214,7 @@ func (r *room) reconcile(now time.Time, barrier []*person) {
 			d.gate.Open(now)
 		}
 	}
-	r.snapshot()
+	r.snapshot(edges)
 	r.tell()
 }
 
@@ -242,12 +250,19 @@ func (r *room) downs() func(yield func(*session, *down) bool) {
 	}
 }
 
-// snapshot reads the live gates.
-func (r *room) snapshot() {
+// snapshot reads the live gates and looks at each again: one that no edge allows is closed and told.
+func (r *room) snapshot(allowed map[media.Edge]bool) {
 	open := map[media.Edge]bool{}
 	for s, d := range r.downs() {
-		if d.gate.IsOpen() {
-			open[media.Edge{From: d.from, To: s.participant, Kind: d.kind}] = true
+		e := media.Edge{From: d.from, To: s.participant, Kind: d.kind}
+		switch {
+		case !d.gate.IsOpen():
+		case allowed[e]:
+			open[e] = true
+		default:
+			d.gate.Close()
+			r.e.leaks.Add(1)
+			r.e.cfg.Logger.Error("a gate was open that no rule allows", slog.String("room", string(r.id)))
 		}
 	}
 	edges := make([]media.Edge, 0, len(open))
@@ -270,8 +285,11 @@ func (r *room) snapshot() {
 
 // open starts the session of one attachment.
 func (r *room) open(t media.Ticket, h media.Handler) (*session, error) {
-	if t.Fence != r.spec.Fence {
+	if t.Fence != r.spec.Fence || r.moved {
 		return nil, fault.New(fault.Conflict, "rtc.stale_fence")
+	}
+	if r.frozen != nil {
+		return nil, errFrozen()
 	}
 	m, ok := memberOf(r.spec, t.Participant)
 	i := slices.IndexFunc(m.Attach, func(a media.Attachment) bool { return a.ID == t.Attachment && a.Kind == t.Kind })
@@ -301,19 +319,49 @@ func (r *room) open(t media.Ticket, h media.Handler) (*session, error) {
 	return s, nil
 }
 
+// leave tells everybody that the room stands elsewhere now.
+func (r *room) leave(why string) {
+	r.moved = true
+	for _, s := range r.sessions {
+		s.send(wire.RTCMove, wire.RTCMoveBody{Why: why})
+	}
+}
+
+// freeze lets nothing open that is not open now, until it thaws.
+func (r *room) freeze(on bool) {
+	switch {
+	case !on && r.frozen != nil:
+		r.frozen = nil
+		r.reconcile(r.now(), nil)
+	case on && r.frozen == nil:
+		r.frozen = map[media.Edge]bool{}
+		for _, e := range *r.gates.Load() {
+			r.frozen[e] = true
+		}
+	}
+}
+
+func errFrozen() error { return fault.New(fault.Unavailable, "rtc.frozen").After(time.Second) }
+
 // end closes every session and stops the loop.
 func (r *room) end(reason media.Reason) {
 	if r.ended {
 		return
 	}
 	code := ""
-	if reason == "shutdown" {
+	switch reason {
+	case "shutdown":
 		code = "rtc.draining"
+	case "moved":
+		code = "rtc.stale_fence"
+	case "frozen":
+		code = "rtc.frozen"
 	}
 	for _, s := range r.sessions {
 		s.end(reason, code)
 	}
 	r.ended = true
+	r.e.members.Add(-int64(len(r.people)))
 	r.gates.Store(new([]media.Edge))
 	r.e.forget(r)
 }
@@ -337,7 +385,7 @@ func (r *room) tell() {
 		live := r.liveKinds(p.id)
 		if !slices.Equal(live, p.told) {
 			p.told = live
-			r.e.report(media.Presence{Room: r.id, Participant: p.id, Live: live, Lost: len(live) == 0})
+			r.e.report(media.Presence{Room: r.id, Fence: r.spec.Fence, Participant: p.id, Live: live, Lost: len(live) == 0})
 		}
 	}
 }

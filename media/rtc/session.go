@@ -152,7 +152,7 @@ func (s *session) end(reason media.Reason, code string) {
 
 func failBody(code string) wire.RTCFailBody {
 	body := wire.RTCFailBody{Code: code}
-	if code == "rtc.draining" {
+	if code == "rtc.draining" || code == "rtc.frozen" {
 		body.RetryMS = 1000
 	}
 	return body
@@ -267,6 +267,9 @@ func (s *session) mute(b wire.RTCMuteBody) error {
 	} else {
 		if b.Epoch != s.r.spec.Epoch {
 			return fault.New(fault.Conflict, "rtc.stale_epoch")
+		}
+		if s.r.frozen != nil {
+			return errFrozen()
 		}
 		p.muted &^= kind
 	}

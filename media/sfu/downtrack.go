@@ -1,6 +1,7 @@
 package sfu
 
 import (
+	"math/bits"
 	"sync"
 	"time"
 
@@ -215,6 +216,7 @@ func (d *Downtrack) write(codec Codec, seq uint16, ts uint32, marker bool, paylo
 		return false
 	}
 	d.packets++
+	d.track.totals.Out.Add(1)
 	d.octets += uint32(len(payload))
 	return true
 }
@@ -226,12 +228,15 @@ func (d *Downtrack) HandleRTCP(pkts []rtcp.Packet, now time.Time) {
 		switch m := pkt.(type) {
 		case *rtcp.TransportLayerNack:
 			for _, pair := range m.Nacks {
+				d.track.totals.NacksIn.Add(uint64(1 + bits.OnesCount16(uint16(pair.LostPackets))))
 				d.retransmit(m.MediaSSRC, pair, now)
 			}
 		case *rtcp.PictureLossIndication:
+			d.track.totals.PLIsIn.Add(1)
 			d.wantKeyframe(m.MediaSSRC, now)
 		case *rtcp.FullIntraRequest:
 			for _, e := range m.FIR {
+				d.track.totals.PLIsIn.Add(1)
 				d.wantKeyframe(e.SSRC, now)
 			}
 		case *rtcp.ReceiverReport:
@@ -308,6 +313,7 @@ func (d *Downtrack) retransmit(ssrc uint32, pair rtcp.NackPair, now time.Time) {
 		}
 		slot.at = now
 		slot.tries++
+		d.track.totals.Resent.Add(1)
 		d.write(d.codec, seq, ts+d.rw.tsOff, marker, payload)
 		return true
 	})

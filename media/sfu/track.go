@@ -40,6 +40,7 @@ type Track struct {
 	loudest atomic.Uint32 // 127 + 1 - dBov: 0 = nothing heard since the last TakeLevel
 	packets atomic.Uint64
 	dropped atomic.Uint64
+	totals  *Totals // set by AddTo before use
 
 	mu     sync.Mutex
 	gen    uint32
@@ -56,7 +57,7 @@ type Track struct {
 }
 
 // NewTrack returns a track without a source whose cache holds size packets.
-func NewTrack(size int) *Track { return &Track{cache: NewCache(size)} }
+func NewTrack(size int) *Track { return &Track{cache: NewCache(size), totals: &Totals{}} }
 
 // SetSource makes src the only source and returns its generation, which Receive wants.
 func (t *Track) SetSource(src Source) (gen uint32) {
@@ -89,6 +90,7 @@ func (t *Track) Receive(gen uint32, p *Packet, codec Codec, now time.Time) {
 	if !t.accept(gen, p, codec, now) {
 		t.mu.Unlock()
 		t.dropped.Add(1)
+		t.totals.Refused.Add(1)
 		return
 	}
 	ask := t.requests(now)
@@ -96,6 +98,7 @@ func (t *Track) Receive(gen uint32, p *Packet, codec Codec, now time.Time) {
 	t.mu.Unlock()
 
 	t.packets.Add(1)
+	t.totals.In.Add(1)
 	if p.HasLevel {
 		t.heard(p.Level)
 	}
@@ -149,6 +152,7 @@ func (t *Track) accept(gen uint32, p *Packet, codec Codec, now time.Time) bool {
 func (t *Track) requests(now time.Time) []rtcp.Packet {
 	var out []rtcp.Packet
 	if pairs := t.nack.Due(t.recv.highest, now); pairs != nil {
+		t.totals.NacksOut.Add(1)
 		out = append(out, &rtcp.TransportLayerNack{SenderSSRC: t.src.SSRCSelf, MediaSSRC: t.src.SSRC, Nacks: pairs})
 	}
 	if t.keys.Due(now) {
@@ -161,6 +165,7 @@ func (t *Track) requests(now time.Time) []rtcp.Packet {
 }
 
 func (t *Track) pli() rtcp.Packet {
+	t.totals.Keyframes.Add(1)
 	return &rtcp.PictureLossIndication{SenderSSRC: t.src.SSRCSelf, MediaSSRC: t.src.SSRC}
 }
 

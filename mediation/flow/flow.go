@@ -22,6 +22,7 @@ import (
 	"heyi/internal/fault"
 	"heyi/internal/ident"
 	"heyi/media"
+	"heyi/media/nodes"
 	"heyi/mediation"
 	"heyi/mediation/dispute"
 	"heyi/mediation/queue"
@@ -39,6 +40,8 @@ type Matter struct {
 	Dispute  dispute.State // of the session's newest dispute, empty when there is none
 	PaperOut bool          // its agreement is frozen to be signed by hand
 	Consents []Consent     // given by this change
+	// Hosts lists the media nodes for the placement of a room by this change; nil: there is no directory.
+	Hosts func() ([]nodes.Node, error)
 }
 
 // Consent is what a participant agreed to.
@@ -95,7 +98,8 @@ type Deps struct {
 	Store   Store
 	Rooms   Rooms
 	Nudges  coord.Nudges
-	Node    string // where rooms are placed
+	Node    string                             // this one
+	Place   func([]nodes.Node) (string, error) // chooses the node of a new room; nil: this one
 	Queue   queue.Limits
 	Session session.Limits
 	Logger  *slog.Logger
@@ -122,7 +126,7 @@ func noTicket() error  { return fault.New(fault.NotFound, "queue.no_ticket") }
 // Accepting twice is accepting once.
 //
 // Errors: fault.NotFound "offer.none"; fault.Expired "offer.expired"; fault.Conflict "offer.taken"; fault.Stale
-// "offer.stale".
+// "offer.stale"; fault.Unavailable "media.no_node".
 func (f *Flow) Accept(ctx context.Context, cmd mediation.Command, staff ident.StaffID, id ident.OfferID, ver int64) error {
 	_, err := f.change(ctx, cmd, queue.Ref{Offer: id}, func(m *Matter) error {
 		if err := m.Offer.For(staff, ver); err != nil {
@@ -134,15 +138,31 @@ func (f *Flow) Accept(ctx context.Context, cmd mediation.Command, staff ident.St
 		if err := m.Accept(f.d.Queue, cmd.At); err != nil {
 			return err
 		}
+		node, err := f.place(m)
+		if err != nil {
+			return err
+		}
 		if m.Session.State == session.Adjourned {
-			return m.Session.Resume(m.Staff, f.d.Node, cmd.At)
+			return m.Session.Resume(m.Staff, node, cmd.At)
 		}
 		t := &m.Ticket
-		m.Session = session.New(session.KindOf(t.Kind), t.ID, t.Unit, t.Device, m.Staff, f.d.Node, cmd.At)
+		m.Session = session.New(session.KindOf(t.Kind), t.ID, t.Unit, t.Device, m.Staff, node, cmd.At)
 		t.Session = m.Session.ID
 		return nil
 	})
 	return err
+}
+
+// place chooses the node of a room; it counts there from now on, because the choice and the room are one transaction.
+func (f *Flow) place(m *Matter) (string, error) {
+	if f.d.Place == nil || m.Hosts == nil {
+		return f.d.Node, nil
+	}
+	list, err := m.Hosts()
+	if err != nil {
+		return "", err
+	}
+	return f.d.Place(list)
 }
 
 // Answer is the citizen's answer to a ring. With take the ticket is served: a consult becomes joint, which is recorded

@@ -97,6 +97,7 @@ type SessionView struct {
 	RoomID           ident.RoomID        `json:"room_id"`
 	ParticipantID    ident.ParticipantID `json:"participant_id"`
 	Epoch            int64               `json:"epoch"`
+	Fence            int64               `json:"fence"` // placement of the room: a client under an older one enters anew
 	Mediator         MediatorView        `json:"mediator"`
 	SuspendedUntilAt *int64              `json:"suspended_until_at"`
 	Answer           string              `json:"answer"` // the short written answer, empty while there is none
@@ -168,6 +169,7 @@ type DeskSessionView struct {
 	RoomID        ident.RoomID        `json:"room_id"`
 	ParticipantID ident.ParticipantID `json:"participant_id"`
 	Epoch         int64               `json:"epoch"`
+	Fence         int64               `json:"fence"`
 	StartedAt     int64               `json:"started_at"`
 	Ticket        DigestView          `json:"ticket"`
 	UntilAt       *int64              `json:"until_at"` // end of the ring or of the suspension
@@ -266,6 +268,14 @@ type Overview struct {
 		Count int     `json:"count"`
 		Avg   float64 `json:"avg"`
 	} `json:"rated"`
+	Today struct {
+		Met    int `json:"met"`    // talks that began
+		Missed int `json:"missed"` // people who waited and met nobody
+		WaitMS struct {
+			P50 int64 `json:"p50"`
+			P95 int64 `json:"p95"`
+		} `json:"wait_ms"` // from drawing the number to the talk
+	} `json:"today"`
 }
 
 // ViewStore reads what screens show.
@@ -322,7 +332,7 @@ func (v *Views) Situation(ctx context.Context, device ident.DeviceID, self media
 		s.Ticket = &t
 	}
 	if k := f.Session; k != nil {
-		view := SessionView{ID: k.ID, Ver: k.Ver, Kind: k.Kind, State: k.State, RoomID: k.Room, Epoch: k.Epoch, Mediator: f.Mediator, Answer: f.Answer}
+		view := SessionView{ID: k.ID, Ver: k.Ver, Kind: k.Kind, State: k.State, RoomID: k.Room, Epoch: k.Epoch, Fence: k.Fence, Mediator: f.Mediator, Answer: f.Answer}
 		if k.State == session.Suspended {
 			view.SuspendedUntilAt = instant(k.DueAt)
 		}
@@ -394,7 +404,7 @@ const deskQueue = 50
 
 func deskSession(k *session.Session, f DeskFacts, ticket DigestView) *DeskSessionView {
 	view := &DeskSessionView{
-		ID: k.ID, Ver: k.Ver, Kind: k.Kind, State: k.State, RoomID: k.Room, Epoch: k.Epoch, StartedAt: k.StartedAt, Ticket: ticket, Note: f.Note, Left: k.Party() == nil,
+		ID: k.ID, Ver: k.Ver, Kind: k.Kind, State: k.State, RoomID: k.Room, Epoch: k.Epoch, Fence: k.Fence, StartedAt: k.StartedAt, Ticket: ticket, Note: f.Note, Left: k.Party() == nil,
 		Members: []MemberView{},
 	}
 	switch {

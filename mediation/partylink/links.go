@@ -39,7 +39,7 @@ type Store interface {
 	LinkByID(ctx context.Context, id ident.LinkID) (Link, error)
 }
 
-// Deps are what Links works with. All but AnAddr must be set.
+// Deps are what Links works with. All but Loose and AnAddr must be set.
 type Deps struct {
 	Store Store
 	// Redeem spends a link in the transaction of its dispute. Errors: fault.Conflict "link.inert", "token.spent";
@@ -47,7 +47,8 @@ type Deps struct {
 	Redeem func(ctx context.Context, cmd mediation.Command, id ident.LinkID, cookieHash string) (Link, error)
 	// Describe tells the names around a link. Errors: fault.NotFound "link.unknown".
 	Describe func(ctx context.Context, l Link) (Found, error)
-	Limiter  coord.Limiter
+	Limiter  coord.Limiter // of codes, which are short enough to be guessed: without it nobody looks
+	Loose    coord.Limiter // of link tokens, which nobody guesses; nil: Limiter
 	Now      func() time.Time
 	AnAddr   int // redemptions of an address in a minute, half of its looks; 0 means 10
 }
@@ -59,6 +60,9 @@ type Links struct{ d Deps }
 func NewLinks(d Deps) *Links {
 	if d.AnAddr == 0 {
 		d.AnAddr = 10
+	}
+	if d.Loose == nil {
+		d.Loose = d.Limiter
 	}
 	return &Links{d: d}
 }
@@ -78,9 +82,10 @@ func unknown() error { return fault.New(fault.NotFound, "link.unknown") }
 
 // Peek tells what a link or code is for; it spends nothing.
 //
-// Errors: fault.NotFound "link.unknown"; fault.TooMany "link.too_many".
+// Errors: fault.NotFound "link.unknown"; fault.TooMany "link.too_many"; fault.Unavailable "coord.unavailable" for a
+// code while the limiter is away.
 func (l *Links) Peek(ctx context.Context, addr, token, code string) (Found, error) {
-	if err := l.allow(ctx, "link.peek/"+addr, 2*l.d.AnAddr); err != nil {
+	if err := l.allow(ctx, token, "link.peek/"+addr, 2*l.d.AnAddr); err != nil {
 		return Found{}, err
 	}
 	s, err := secretOf(token, code)
@@ -100,7 +105,7 @@ func (l *Links) Peek(ctx context.Context, addr, token, code string) (Found, erro
 //
 // Errors: as Peek; fault.Conflict "link.inert", "token.spent"; fault.Expired "token.expired".
 func (l *Links) Redeem(ctx context.Context, addr, token, code string) (cookie string, got Link, err error) {
-	if err := l.allow(ctx, "link.redeem/"+addr, l.d.AnAddr); err != nil {
+	if err := l.allow(ctx, token, "link.redeem/"+addr, l.d.AnAddr); err != nil {
 		return "", Link{}, err
 	}
 	s, err := secretOf(token, code)
@@ -149,9 +154,13 @@ func (l *Links) alive(got Link, err error) (Link, error) {
 	return got, err
 }
 
-// allow counts an address; the codes are short: without a limiter nobody looks.
-func (l *Links) allow(ctx context.Context, key string, n int) error {
-	ok, retry, err := l.d.Limiter.Allow(ctx, key, n, time.Minute)
+// allow counts a try of an address: a link's token has 256 bits, a code 40.
+func (l *Links) allow(ctx context.Context, token, key string, n int) error {
+	by := l.d.Limiter
+	if token != "" {
+		by = l.d.Loose
+	}
+	ok, retry, err := by.Allow(ctx, key, n, time.Minute)
 	if err != nil {
 		return err
 	}

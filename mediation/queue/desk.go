@@ -51,7 +51,20 @@ type Store interface {
 	ChangeLine(ctx context.Context, cmd mediation.Command, ref Ref, fn func(*Line) error) (Change, error)
 	// LinkedSeats lists the seats whose link a node held.
 	LinkedSeats(ctx context.Context, node string) ([]ident.StaffID, error)
+	// SeatLinks lists every seat with the node that holds its desk's link.
+	SeatLinks(ctx context.Context) ([]SeatLink, error)
 }
+
+// SeatLink is where a seat's desk is linked.
+type SeatLink struct {
+	Staff     ident.StaffID
+	Node      string // empty: nowhere
+	NodeUntil int64  // end of that node's lease, Unix microseconds; 0 when it has none
+}
+
+// lostNode is how long after the end of its lease a node's desks count as gone (fleet.md "Nodes and leases": lost 15 s
+// after the last renewal, of which the lease runs 4 s).
+const lostNode = 11 * time.Second
 
 // Deps are what a Desk works with.
 type Deps struct {
@@ -166,14 +179,47 @@ func (d *Desk) SeatLink(ctx context.Context, staff ident.StaffID, up bool) error
 		node = d.d.Node
 	}
 	now := d.d.Now().UnixMicro()
+	return d.seatLink(ctx, staff, d.d.Node, node, up, now)
+}
+
+func (d *Desk) seatLink(ctx context.Context, staff ident.StaffID, from, to string, up bool, now int64) error {
 	_, err := d.change(ctx, mediation.System("seat.link", "link/"+d.d.Node, now), Ref{Seat: staff}, func(l *Line) error {
-		if !up && l.Seat.Node != d.d.Node {
+		if !up && l.Seat.Node != from {
 			return nil // its newer link is on another node
 		}
-		l.SeatLink(node, d.d.Limits, now)
+		l.SeatLink(to, d.d.Limits, now)
 		return nil
 	})
 	return err
+}
+
+// Audit compares the seats with the links that there are and notes what differs: a change that could not be written,
+// the second desk of a person whose first, on another node, has closed, and the desks of a node that is lost. live
+// lists the people whose desk has a link on this node; it is asked after the seats were read. Any node may run it.
+func (d *Desk) Audit(ctx context.Context, live func() []ident.StaffID) error {
+	seats, err := d.d.Store.SeatLinks(ctx)
+	if err != nil {
+		return err
+	}
+	here := map[ident.StaffID]bool{}
+	for _, staff := range live() {
+		here[staff] = true
+	}
+	now := d.d.Now()
+	for _, s := range seats {
+		switch {
+		case s.Node == "" && here[s.Staff]:
+			err = d.SeatLink(ctx, s.Staff, true)
+		case s.Node == d.d.Node && !here[s.Staff]:
+			err = d.SeatLink(ctx, s.Staff, false)
+		case s.Node != "" && s.Node != d.d.Node && now.Sub(time.UnixMicro(s.NodeUntil)) > lostNode:
+			err = d.seatLink(ctx, s.Staff, s.Node, "", false, now.UnixMicro())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Restarted notes that this node began anew: none of its desks has a link. Call it once, before links are accepted.

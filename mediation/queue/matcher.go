@@ -104,7 +104,7 @@ func NewMatcher(d MatcherDeps) *Matcher {
 // repeated.
 func (m *Matcher) Run(ctx context.Context) error {
 	stop := m.d.Nudges.Subscribe(func(n coord.Nudge) {
-		if n.To == coord.ToMatcher {
+		if n.To == coord.ToMatcher || n.To == coord.ToGap {
 			select {
 			case m.wake <- struct{}{}:
 			default:

@@ -92,7 +92,7 @@ func (s *Session) Enter(who Who, kind media.AttachKind) (media.Ticket, error) {
 	}
 	a := m.activate(self, kind)
 	a.JoinGen++
-	t := media.Ticket{Room: s.Room, Participant: m.ID, Attachment: a.ID, Kind: kind, JoinGen: a.JoinGen, Fence: s.Fence}
+	t := media.Ticket{Room: s.Room, Participant: m.ID, Attachment: a.ID, Kind: kind, JoinGen: a.JoinGen, Node: s.Node, Fence: s.Fence}
 	m.sound()
 	return t, nil
 }

@@ -70,7 +70,8 @@ type CaptureStore interface {
 // CapturesDeps are what Captures works with.
 type CapturesDeps struct {
 	Store   CaptureStore
-	Limiter coord.Limiter
+	Limiter coord.Limiter // of codes, which are short enough to be guessed: without it nobody redeems one
+	Loose   coord.Limiter // of load and of link tokens, which nobody guesses; nil: Limiter
 	Nudges  coord.Nudges
 	Key     []byte // HMAC key, 32 bytes, the same on every node: secrets are derived, so a repeat answers the same ones
 	Now     func() time.Time
@@ -94,6 +95,9 @@ func NewCaptures(d CapturesDeps) *Captures {
 	if d.AnAddr == 0 {
 		d.AnAddr = 10
 	}
+	if d.Loose == nil {
+		d.Loose = d.Limiter
+	}
 	return &Captures{d: d}
 }
 
@@ -108,7 +112,7 @@ type Offered struct {
 //
 // Errors: fault.Forbidden "visit.required"; fault.TooMany "capture.too_many".
 func (c *Captures) Offer(ctx context.Context, device ident.DeviceID, cmd mediation.Command) (Offered, error) {
-	if err := c.allow(ctx, "capture.device/"+string(device), c.d.ADevice); err != nil {
+	if err := c.allow(ctx, c.d.Loose, "capture.device/"+string(device), c.d.ADevice); err != nil {
 		return Offered{}, err
 	}
 	id := ident.New[ident.GrantID]()
@@ -153,9 +157,9 @@ func secretOf(token, code string) (Secret, error) {
 // Peek names the terminal of a link or code; it spends nothing.
 //
 // Errors: fault.NotFound "capture.unknown"; fault.Expired "capture.expired"; fault.Conflict "capture.spent";
-// fault.TooMany "capture.too_many".
+// fault.TooMany "capture.too_many"; fault.Unavailable "coord.unavailable" for a code while the limiter is away.
 func (c *Captures) Peek(ctx context.Context, addr, token, code string) (Found, error) {
-	if err := c.allow(ctx, "capture.peek/"+addr, 2*c.d.AnAddr); err != nil {
+	if err := c.allow(ctx, c.guard(token), "capture.peek/"+addr, 2*c.d.AnAddr); err != nil {
 		return Found{}, err
 	}
 	s, err := secretOf(token, code)
@@ -169,7 +173,7 @@ func (c *Captures) Peek(ctx context.Context, addr, token, code string) (Found, e
 //
 // Errors: as Peek.
 func (c *Captures) Redeem(ctx context.Context, addr, token, code string) (cookie string, got Capture, err error) {
-	if err := c.allow(ctx, "capture.redeem/"+addr, c.d.AnAddr); err != nil {
+	if err := c.allow(ctx, c.guard(token), "capture.redeem/"+addr, c.d.AnAddr); err != nil {
 		return "", Capture{}, err
 	}
 	s, err := secretOf(token, code)
@@ -220,10 +224,18 @@ func (c *Captures) told(ctx context.Context, device ident.DeviceID, id ident.Gra
 	}
 }
 
-func (c *Captures) allow(ctx context.Context, key string, n int) error {
-	ok, retry, err := c.d.Limiter.Allow(ctx, key, n, time.Minute)
+// guard is the limiter of a try: a link's token has 256 bits, a code 40.
+func (c *Captures) guard(token string) coord.Limiter {
+	if token != "" {
+		return c.d.Loose
+	}
+	return c.d.Limiter
+}
+
+func (c *Captures) allow(ctx context.Context, by coord.Limiter, key string, n int) error {
+	ok, retry, err := by.Allow(ctx, key, n, time.Minute)
 	if err != nil {
-		return err // the secrets are short: without a limiter nobody redeems
+		return err
 	}
 	if !ok {
 		return fault.New(fault.TooMany, "capture.too_many").After(retry)

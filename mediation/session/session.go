@@ -158,6 +158,9 @@ type Session struct {
 	Node  string
 	Fence int64
 	Epoch int64 // of the spec; the store raises it whenever Spec changes
+
+	ZoneAt       int64 // when somebody last changed zone; the store notes it
+	OverlapUntil int64 // the room moved with its picture: the node before this one plays on until then
 }
 
 // Member is one person in a session.
@@ -263,6 +266,10 @@ func (s *Session) fire(e Event, now int64) error {
 	if err != nil {
 		return err
 	}
+	if opens(e) && s.OverlapUntil > now {
+		// two nodes play: a door closed on one of them would stand open on the other
+		return fault.New(fault.Unavailable, "session.moving").After(time.Duration(s.OverlapUntil-now) * time.Microsecond)
+	}
 	from := s.State
 	s.State, s.DueAt, s.Prev = next, 0, ""
 	switch next {
@@ -286,6 +293,9 @@ func (s *Session) fire(e Event, now int64) error {
 	}
 	return nil
 }
+
+// opens reports whether an event lets people of different zones meet or part while the session goes on.
+func opens(e Event) bool { return e == Admit || e == Convert || e == Check || e == Start }
 
 // place moves everybody who has not left into the zone of a state.
 func (s *Session) place(state State) {
@@ -386,6 +396,7 @@ func (s *Session) Resume(m Staff, node string, now int64) error {
 	s.seat(m)
 	s.Node = node
 	s.Fence++
+	s.OverlapUntil = 0
 	s.StartedAt = 0 // his OK is asked again
 	return nil
 }
@@ -448,6 +459,7 @@ func (s *Session) Depart(lim Limits, now int64) {
 func (s *Session) Restarted(node string, lim Limits, now int64) {
 	s.Node = node
 	s.Fence++
+	s.OverlapUntil = 0
 	s.clear()
 	switch s.State {
 	case Checking, Joint:

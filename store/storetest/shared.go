@@ -46,6 +46,23 @@ func (s *server) database(ctx context.Context) (dsn string, drop func(context.Co
 	}, err
 }
 
+// empty makes a database without any table and returns its URL and what drops it.
+func (s *server) empty(ctx context.Context) (dsn string, drop func(context.Context) error, err error) {
+	_, unused, err := s.database(ctx) // brings the server up
+	if err != nil {
+		return "", nil, err
+	}
+	name := "e_" + uuid.NewString()
+	err = errors.Join(unused(ctx), execute(ctx, s.url, "CREATE DATABASE "+quote(name)+" TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'"))
+	if err != nil {
+		return "", nil, err
+	}
+	dsn, err = withDatabase(s.url, name)
+	return dsn, func(ctx context.Context) error {
+		return execute(ctx, s.url, "DROP DATABASE "+quote(name)+" WITH (FORCE)")
+	}, err
+}
+
 // prepare finds or starts the server and makes the template.
 func (s *server) prepare(ctx context.Context) error {
 	admin := os.Getenv("HEYI_TEST_POSTGRES")

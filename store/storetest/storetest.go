@@ -19,13 +19,16 @@ import (
 )
 
 // Main runs the tests of a package and ends the PostgreSQL they used: func TestMain(m *testing.M) { storetest.Main(m) }.
-func Main(m *testing.M) {
+func Main(m *testing.M) { os.Exit(Run(m)) }
+
+// Run is Main for a package whose TestMain has more to do; it returns the exit code.
+func Run(m interface{ Run() int }) int {
 	code := m.Run()
 	if err := shared.stop(); err != nil {
 		slog.Error("storetest: stop PostgreSQL", slog.Any("error", err))
 		code = max(code, 1)
 	}
-	os.Exit(code)
+	return code
 }
 
 // Each runs f on an empty, migrated store of each engine, in subtests "sqlite" and "postgres".
@@ -75,9 +78,20 @@ func SQLiteConfig(tb testing.TB) store.Config {
 // PostgresConfig names a PostgreSQL database of the test, cloned from the migrated template and dropped at its end.
 func PostgresConfig(tb testing.TB) store.Config {
 	tb.Helper()
+	return postgres(tb, shared.database)
+}
+
+// EmptyPostgresConfig names a PostgreSQL database of the test that has no tables; it is dropped at its end.
+func EmptyPostgresConfig(tb testing.TB) store.Config {
+	tb.Helper()
+	return postgres(tb, shared.empty)
+}
+
+func postgres(tb testing.TB, database func(context.Context) (string, func(context.Context) error, error)) store.Config {
+	tb.Helper()
 	// A test's own context ends before its clean-up does.
 	ctx := context.WithoutCancel(tb.Context())
-	url, drop, err := shared.database(ctx)
+	url, drop, err := database(ctx)
 	if err != nil {
 		tb.Fatalf("PostgreSQL for tests: %v", err)
 	}
@@ -89,8 +103,11 @@ func PostgresConfig(tb testing.TB) store.Config {
 	return config(store.Postgres, url)
 }
 
+// MasterKey seals the databases of tests, 32 bytes.
+const MasterKey = "a master key for tests, 32 bytes"
+
 func config(driver, dsn string) store.Config {
-	return store.Config{Driver: driver, DSN: dsn, MasterKey: []byte("a master key for tests, 32 bytes"), Now: time.Now, Logger: slog.New(slog.DiscardHandler)}
+	return store.Config{Driver: driver, DSN: dsn, MasterKey: []byte(MasterKey), Now: time.Now, Logger: slog.New(slog.DiscardHandler)}
 }
 
 // Clock is a clock that stands still until it is set. It is safe for concurrent use.

@@ -8,8 +8,10 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"heyi/configs"
+	"heyi/internal/fault"
 	"heyi/internal/org"
 	"heyi/internal/qr"
 	"heyi/mediation"
@@ -19,15 +21,24 @@ import (
 const adminUsage = `heyi admin staff add -login NAME -name NAME -unit CODE -roles lawyer,mediator [-title TITLE] [-langs zh,mn]
 heyi admin staff password -login NAME
 heyi admin units import FILE   (CSV like internal/org/chifeng.csv)
+heyi admin backup [-with texts,...] FILE    everything in the database, while the node runs; FILE - is standard output
+heyi admin restore [-check] FILE            into an empty database; -check only reads the file
 heyi admin handoff list                     packages that have not arrived
 heyi admin handoff retry ID | -all-dead     try again what was given up
-heyi admin handoff key                      the line for cases.senders of a case store elsewhere`
+heyi admin handoff key                      the line for cases.senders of a case store elsewhere
+heyi admin keys rotate PURPOSE              a new key: device_ca, access_token, link_token or media_ticket; it signs 10 minutes later`
 
 // Admin carries out one administrative command on the database of the configuration. The server may be running on
-// PostgreSQL; an embedded database must be stopped first, because one process holds its folder.
+// PostgreSQL; an embedded database must be stopped first, because one process holds its folder. A backup needs no stop.
 func Admin(ctx context.Context, cfg configs.Config, args []string, out io.Writer) error {
 	if len(args) < 2 {
 		return errors.New(adminUsage)
+	}
+	switch args[0] {
+	case "backup":
+		return backup(ctx, cfg, args[1:], out)
+	case "restore":
+		return restore(ctx, cfg, args[1:], out)
 	}
 	unlock, err := lockData(cfg.Data)
 	if err != nil {
@@ -52,8 +63,29 @@ func Admin(ctx context.Context, cfg configs.Config, args []string, out io.Writer
 		return p.retryHandoffs(ctx, args[2:], out)
 	case "handoff key":
 		return p.handoffKey(ctx, out)
+	case "keys rotate":
+		return p.rotateKey(ctx, args[2:], out)
 	}
 	return errors.New(adminUsage)
+}
+
+// rotateKey makes the next key of a purpose; the nodes that run read it within a minute.
+func (p *parts) rotateKey(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) != 1 {
+		return errors.New(adminUsage)
+	}
+	k, at, err := p.store.RotateKey(ctx, args[0])
+	if fault.CodeOf(err) == "key.purpose" {
+		return fmt.Errorf("keys of purpose %q do not rotate: want device_ca, access_token, link_token or media_ticket", args[0])
+	}
+	if err != nil {
+		return fmt.Errorf("rotate %s: %w", args[0], err)
+	}
+	_, err = fmt.Fprintf(out, "key %s of %s signs from %s on; the former one goes on verifying\n", k.KID, args[0], at.Format(time.DateTime))
+	if err != nil {
+		return fmt.Errorf("output: %w", err)
+	}
+	return nil
 }
 
 func (p *parts) addStaff(ctx context.Context, args []string, out io.Writer) error {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"text/tabwriter"
-	"time"
 
 	"heyi/internal/ident"
 	"heyi/internal/sign"
@@ -22,7 +21,7 @@ func (p *parts) retryHandoffs(ctx context.Context, args []string, out io.Writer)
 	if err := fs.Parse(args); err != nil {
 		return fmt.Errorf("flags: %w", err)
 	}
-	cmd := mediation.Command{Name: "handoff.retried", Actor: adminActor(), At: time.Now().UnixMicro()}
+	cmd := mediation.Command{Name: "handoff.retried", Actor: adminActor(), At: p.now().UnixMicro()}
 	switch {
 	case *dead && fs.NArg() == 0:
 		n, err := p.store.RetryDeadHandoffs(ctx, cmd)
@@ -46,7 +45,7 @@ func (p *parts) retryHandoffs(ctx context.Context, args []string, out io.Writer)
 func (p *parts) listHandoffs(ctx context.Context, out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	_, err := fmt.Fprintln(w, "ID\tKIND\tSUBJECT\tVERSION\tSTATE\tATTEMPTS\tLAST ERROR\tTARGET")
-	office := handoff.Office{Store: p.store, Now: time.Now}
+	office := handoff.Office{Store: p.store, Now: p.now}
 	for _, root := range p.roots() {
 		for _, state := range []handoff.State{handoff.Dead, handoff.Failed, handoff.Sending, handoff.Queued} {
 			for cursor, more := "", true; more; more = cursor != "" {

@@ -38,7 +38,7 @@ func (n *node) intake() error {
 		return err
 	}
 	n.cases = cases.NewIntake(cases.Deps{
-		Store: n.store, TZ: n.tz, Now: time.Now,
+		Store: n.store, TZ: n.tz, Now: n.now,
 		Sender: func(ctx context.Context, kid string) (cases.Sender, bool, error) {
 			if s, ok := known[kid]; ok {
 				return s, true, nil
@@ -104,9 +104,12 @@ func (n *node) packages() error {
 	attempts := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "heyi_handoff_attempts_total", Help: "Attempts to deliver a package, by what became of it."}, []string{"outcome"})
 	open := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "heyi_handoff_open", Help: "Packages that have not arrived, by state; dead ones need an operator."}, []string{"state"})
 	n.metrics.MustRegister(attempts, open)
+	for _, s := range []handoff.State{handoff.Verified, handoff.Failed, handoff.Dead} {
+		attempts.WithLabelValues(string(s))
+	}
 	d := handoff.Deps{
 		Outbox: n.store, Embedded: n.cases, Sender: n.sender, Seal: n.store.SealKey, Render: n.render, Nudges: n.coord, Node: n.cfg.Node.Name,
-		Limits: limits, TZ: n.tz, Now: time.Now, Logger: n.logger,
+		Limits: limits, TZ: n.tz, Now: n.now, Logger: n.logger,
 		Count: func(s handoff.State) { attempts.WithLabelValues(string(s)).Inc() },
 		Gauge: func(rows map[handoff.State]int) {
 			for _, s := range []handoff.State{handoff.Queued, handoff.Sending, handoff.Failed, handoff.Dead} {
@@ -153,8 +156,8 @@ func remoteClient(caFile string) (*http.Client, error) {
 // caseAreas are the routes of the case store and of the outbox.
 func (n *node) caseAreas() []rest.Area {
 	return []rest.Area{
-		rest.Cases{Book: &cases.Book{Store: n.store}, Tree: n.tree, Now: time.Now},
-		rest.Handoffs{Office: &handoff.Office{Store: n.store, Now: time.Now}, Tree: n.tree, Now: time.Now},
+		rest.Cases{Book: &cases.Book{Store: n.store}, Tree: n.tree, Now: n.now},
+		rest.Handoffs{Office: &handoff.Office{Store: n.store, Now: n.now}, Tree: n.tree, Now: n.now},
 		rest.Intake{Intake: n.cases},
 	}
 }
@@ -169,14 +172,15 @@ func (n *node) casesOnly(ctx context.Context, incarnation int64) error {
 		return err
 	}
 	n.group.Add("keys", n.keys.Run)
+	n.group.Add("clock", n.runClock)
 	n.group.Add("leases", n.leases.Run)
 	n.group.Add("housekeeping", n.housekeeping)
 	n.hub = link.New(n.linkConfig(), link.Deps{
 		Verifier: link.NewVerifier(n.auth, n.tokens), Presence: link.NewPresence(n.presence), Streams: n.streams, Nudges: n.coord,
-		Sync: func(context.Context, auth.Caller) ([]wire.SyncItem, error) { return nil, nil }, Views: n.liveView,
-		Watch: func(context.Context, string, auth.Caller, bool) {}, Metrics: n.metrics, Logger: n.logger, Now: time.Now,
+		Facts: n.facts(n.self), Sync: func(context.Context, auth.Caller) ([]wire.SyncItem, error) { return nil, nil }, Views: n.liveView,
+		Watch: func(context.Context, string, auth.Caller, bool) {}, Metrics: n.metrics, Logger: n.logger, Now: n.now,
 	})
 	return n.open(ctx, append(n.caseAreas(), n.staffArea(),
-		rest.Console{Registry: n.registry, Figures: func(context.Context, ident.UnitID) (rest.Figures, error) { return rest.Figures{}, nil }, Now: time.Now},
+		n.consoleArea(func(context.Context, ident.UnitID) (rest.Figures, error) { return rest.Figures{}, nil }),
 		n.deviceArea()))
 }

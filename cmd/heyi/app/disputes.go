@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"heyi/internal/org"
 	"heyi/mediation/flow"
@@ -29,7 +28,7 @@ func (n *node) disputes(ctx context.Context, limits session.Limits) error {
 	n.dockets = flow.NewDockets(flow.DocketDeps{
 		Store: n.store, Rooms: n.rooms, Nudges: n.coord, Tree: n.tree, Calendar: days, Secrets: partylink.NewSecrets(subkey(secret, "parties")),
 		Reauth: n.people, Render: draw.Render,
-		SealKey: n.store.SealKey, PublicURL: n.public, Session: limits, InviteLife: n.cfg.Room.Invite, TZ: n.tz, Now: time.Now, Logger: n.logger,
+		SealKey: n.store.SealKey, PublicURL: n.public, Session: limits, InviteLife: n.cfg.Room.Invite, TZ: n.tz, Now: n.now, Logger: n.logger,
 	})
 	return nil
 }

@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"heyi/configs"
 	"heyi/gateway/auth"
@@ -128,7 +127,7 @@ func (n *node) linkConfig() link.Config {
 		AuthTimeout: c.AuthTimeout, MaxFrame: c.Frame, PerS: c.Rate, Burst: c.Burst, SendBuffer: c.SendBuffer, WriteTimeout: c.WriteTimeout,
 		ReadTimeout: c.DeadAfter, PingEvery: c.Ping, PendingMax: c.PendingMax, NodePerS: c.ConnectRate, AddrPerS: c.AddressRate, AddrBurst: c.AddressBurst,
 		BatchWait: c.EpochInterval, BatchMax: c.EpochBatch, WantWithin: c.WantWithin,
-		AuthFails: c.AuthFails, AuthBlock: c.AuthBlock,
+		AuthFails: c.AuthFails, AuthBlock: c.AuthBlock, Sweep: n.cfg.Coord.Sweep, AckTimeout: c.AckTimeout, DownSweep: c.DownSweep,
 	}
 }
 
@@ -155,26 +154,37 @@ func (n *node) rtt(id ident.DeviceID) (int, bool) {
 }
 
 func (n *node) deviceArea() rest.Devices {
-	return rest.Devices{Registry: n.registry, Streams: n.streams, Tree: n.tree, RTT: n.rtt, Now: time.Now}
+	return rest.Devices{Registry: n.registry, Streams: n.streams, History: n.history, Tree: n.tree, RTT: n.rtt, Now: n.now}
 }
 
 // requests are what people ask for, the same through REST and the link.
 func (n *node) requests() *flow.Requests {
-	return &flow.Requests{Desk: n.desk, Flow: n.flow, Dockets: n.dockets, Views: n.views, Visits: n.registry, Now: time.Now}
+	return &flow.Requests{Desk: n.desk, Flow: n.flow, Dockets: n.dockets, Views: n.views, Visits: n.registry, Now: n.now}
 }
 
 func (n *node) staffArea() rest.Staff {
-	return rest.Staff{People: n.people, Tokens: n.tokens, CSRF: n.auth.CSRF, Registry: n.registry, Tree: n.tree, Nudges: n.coord, Demo: n.cfg.Demo, Now: time.Now}
+	return rest.Staff{People: n.people, Tokens: n.tokens, CSRF: n.auth.CSRF, Registry: n.registry, Tree: n.tree, Nudges: n.coord, Demo: n.cfg.Demo, Now: n.now}
+}
+
+func (n *node) consoleArea(figures func(context.Context, ident.UnitID) (rest.Figures, error)) rest.Console {
+	return rest.Console{
+		Registry: n.registry, History: n.history, Figures: figures, Nodes: n.coord, Now: n.now,
+		Packages: func(ctx context.Context, unit ident.UnitID) (p rest.Packages, err error) {
+			p.Queued, p.Dead, err = n.store.OpenHandoffs(ctx, unit)
+			return p, err //nolint:wrapcheck // a fault keeps its code
+		},
+	}
 }
 
 // areas are the routes of the API.
 func (n *node) areas() []rest.Area {
-	now := time.Now
+	now := n.now
 	return append(slices.Concat(n.partyAreas(), n.caseAreas()), []rest.Area{
 		n.staffArea(),
 		rest.Claims{Registry: n.registry, Tree: n.tree, PublicURL: n.public, Now: now},
 		n.deviceArea(),
-		rest.Console{Registry: n.registry, Figures: n.figures, Now: now},
+		rest.Commands{Commands: n.commands},
+		n.consoleArea(n.figures),
 		rest.ConsoleQueue{Views: n.views},
 		rest.Situation{Views: n.views},
 		rest.Visits{Requests: n.requests()},
@@ -182,7 +192,7 @@ func (n *node) areas() []rest.Area {
 		rest.Captures{Captures: n.captures, Tokens: n.tokens, CSRF: n.auth.CSRF, PublicURL: n.public, Now: now},
 		rest.Desk{Requests: n.requests()},
 		rest.Sessions{
-			Requests: n.requests(), Rooms: n.rooms, Records: &session.Records{Store: n.store, Nudges: n.coord, Now: now}, Tokens: n.tokens, RTCURL: "/ws/rtc", Now: now,
+			Requests: n.requests(), Rooms: n.rooms, Records: &session.Records{Store: n.store, Nudges: n.coord, Now: now}, Tokens: n.tokens, RTCPath: "/ws/rtc", Now: now,
 		},
 	}...)
 }
@@ -195,6 +205,7 @@ func (n *node) figures(ctx context.Context, unit ident.UnitID) (rest.Figures, er
 	return rest.Figures{
 		Waiting: o.Tickets.Waiting, Ringing: o.Tickets.Ringing, Serving: o.Tickets.Serving,
 		Ready: o.Seats.Ready, Busy: o.Seats.Busy, Away: o.Seats.Away, Live: o.Sessions.Live, Rated: o.Rated.Count, RatedAvg: o.Rated.Avg,
+		Met: o.Today.Met, Missed: o.Today.Missed, WaitP50: o.Today.WaitMS.P50, WaitP95: o.Today.WaitMS.P95,
 	}, nil
 }
 

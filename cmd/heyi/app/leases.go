@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -9,13 +10,9 @@ import (
 	"sync"
 	"time"
 
+	"heyi/configs"
+	"heyi/internal/fault"
 	"heyi/store"
-)
-
-// The life of a lease, and how often all leases of this process are renewed in one statement (fleet.md §2).
-const (
-	leaseTTL   = 4 * time.Second
-	leaseRenew = time.Second
 )
 
 // leases keeps what this process holds: its node row and the rights that one process of the installation has. It
@@ -24,44 +21,45 @@ type leases struct {
 	store  *store.Store
 	node   string
 	wanted []string
+	ttl    time.Duration // of every lease
+	every  time.Duration // all are renewed in one statement so often (fleet.md §2)
 	now    func() time.Time
 	logger *slog.Logger
 
-	mu   sync.Mutex
-	held map[string]int64
-	till time.Time // what is held counts until then, whatever the database says meanwhile
+	mu      sync.Mutex
+	held    map[string]int64
+	till    time.Time // what is held counts until then, whatever the database says meanwhile
+	renewed time.Time // the last renewal ended
+	steady  time.Time // since then each renewal followed the one before it in time
 }
 
-// newLeases takes over what an earlier process of the same name held (the caller holds the data folder's lock), makes
-// sure of the node's own row and returns its epoch: the incarnation of this process. others are the rows taken over
-// beside it, by name.
-func newLeases(ctx context.Context, s *store.Store, node string, now func() time.Time, logger *slog.Logger, wanted ...string) (l *leases, incarnation int64, others map[string]int64, err error) {
-	l = &leases{store: s, node: node, wanted: wanted, now: now, logger: logger, held: map[string]int64{}}
-	own, others := "node/"+node, map[string]int64{}
-	taken, err := s.TakeOverLeases(ctx, node, now())
-	if err != nil {
-		return nil, 0, nil, fmt.Errorf("take leases over: %w", err)
+// newLeases takes this process's name, and over what an earlier process of the same name held (the caller holds the
+// data folder's lock; holder names the folder). It returns the name's epoch, the incarnation of this process. others
+// are the rows taken over beside it, by name.
+func newLeases(ctx context.Context, s *store.Store, cfg configs.Config, holder string, now func() time.Time, logger *slog.Logger, wanted ...string) (l *leases, incarnation int64, others map[string]int64, err error) {
+	node := cfg.Node.Name
+	l = &leases{store: s, node: node, wanted: wanted, ttl: cfg.Media.LeaseTTL, every: cfg.Media.LeaseRenew, now: now, logger: logger, held: map[string]int64{}}
+	others = map[string]int64{}
+	incarnation, taken, err := s.StartNode(ctx, node, holder, l.ttl, now())
+	if f, ok := errors.AsType[*fault.Error](err); ok && f.Code == "node.name_taken" {
+		return nil, 0, nil, fmt.Errorf("a node named %q lives on another data folder: give this one another node.name, or stop that one and wait %d s",
+			node, max(1, int(f.RetryAfter.Round(time.Second)/time.Second)))
 	}
+	if err != nil {
+		return nil, 0, nil, fmt.Errorf("node lease: %w", err)
+	}
+	l.held[l.own()] = incarnation
 	for _, t := range taken {
-		switch {
-		case t.Name == own || slices.Contains(wanted, t.Name):
+		if slices.Contains(wanted, t.Name) {
 			l.held[t.Name] = t.Epoch
-		default:
+		} else {
 			others[t.Name] = t.Epoch
 		}
 	}
-	if _, ok := l.held[own]; !ok {
-		epoch, ok, err := s.AcquireLease(ctx, own, node, leaseTTL, now())
-		if err != nil {
-			return nil, 0, nil, fmt.Errorf("node lease: %w", err)
-		}
-		if !ok {
-			return nil, 0, nil, fmt.Errorf("a node named %q lives already: give this one another node.name", node)
-		}
-		l.held[own] = epoch
-	}
-	return l, l.held[own], others, l.renew(ctx)
+	return l, incarnation, others, l.renew(ctx)
 }
+
+func (l *leases) own() string { return "node/" + l.node }
 
 // Held implements devices.Leases.
 func (l *leases) Held(_ context.Context, name string) (int64, bool) {
@@ -71,17 +69,42 @@ func (l *leases) Held(_ context.Context, name string) (int64, bool) {
 	return epoch, ok && l.now().Before(l.till)
 }
 
+// errNameLost ends a process whose name another one holds: everything it writes is fenced off.
+var errNameLost = errors.New("another process took the name of this node while it was away; start again under another node.name, or stop that one")
+
+// Steady returns for how long every renewal was in time: so long this process saw the database as it is.
+func (l *leases) Steady() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	if now.Sub(l.renewed) > l.ttl/2 {
+		return 0
+	}
+	return now.Sub(l.steady)
+}
+
+// age is how long ago everything was last renewed.
+func (l *leases) age() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ttl - l.till.Sub(l.now())
+}
+
 // Run renews until ctx is done, then gives the shared rights back at once; the node's own row just expires, so that
 // its name is not taken while its last writes are under way.
 func (l *leases) Run(ctx context.Context) error {
-	tick := time.NewTicker(leaseRenew)
+	tick := time.NewTicker(l.every)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return l.release(context.WithoutCancel(ctx))
 		case <-tick.C:
-			if err := l.renew(ctx); err != nil && ctx.Err() == nil {
+			err := l.renew(ctx)
+			if errors.Is(err, errNameLost) {
+				return err
+			}
+			if err != nil && ctx.Err() == nil {
 				l.logger.ErrorContext(ctx, "leases could not be renewed", slog.Any("error", err))
 			}
 		}
@@ -93,11 +116,14 @@ func (l *leases) renew(ctx context.Context) error {
 	held := maps.Clone(l.held)
 	l.mu.Unlock()
 	start := l.now()
-	lost, err := l.store.RenewLeases(ctx, l.node, held, leaseTTL, start)
+	lost, err := l.store.RenewLeases(ctx, l.node, held, l.ttl, start)
 	if err != nil {
 		return fmt.Errorf("renew: %w", err)
 	}
 	for _, name := range lost {
+		if name == l.own() {
+			return errNameLost
+		}
 		delete(held, name)
 		l.logger.WarnContext(ctx, "a lease is lost", slog.String("lease", name))
 	}
@@ -105,7 +131,7 @@ func (l *leases) renew(ctx context.Context) error {
 		if _, ok := held[name]; ok {
 			continue
 		}
-		epoch, ok, err := l.store.AcquireLease(ctx, name, l.node, leaseTTL, start)
+		epoch, ok, err := l.store.AcquireLease(ctx, name, l.node, l.ttl, start)
 		if err != nil {
 			return fmt.Errorf("acquire %s: %w", name, err)
 		}
@@ -113,8 +139,12 @@ func (l *leases) renew(ctx context.Context) error {
 			held[name] = epoch
 		}
 	}
+	end := l.now()
 	l.mu.Lock()
-	l.held, l.till = held, start.Add(leaseTTL)
+	if end.Sub(l.renewed) > l.ttl/2 {
+		l.steady = end
+	}
+	l.held, l.till, l.renewed = held, start.Add(l.ttl), end
 	l.mu.Unlock()
 	return nil
 }

@@ -31,7 +31,9 @@ func Run(t *testing.T, open func(t *testing.T) Engine) {
 		"a slow subscriber holds up nobody":               slowSubscriber,
 		"nothing is heard after stop":                     silentAfterStop,
 		"publishers and subscribers may come and go":      nudgesConcurrently,
+		"who lost nudges hears of the gap":                overflowIsAGap,
 		"a report replaces the former one of the node":    reports,
+		"a node that reports no more leaves the list":     reportsEnd,
 		"the window slides":                               windowSlides,
 		"keys are counted apart and reset apart":          keysApart,
 		"parallel callers never get more than the limit":  limitConcurrently,
@@ -60,6 +62,9 @@ func collect(n int) *collector { return &collector{n: n, done: make(chan struct{
 func (c *collector) hear(n coord.Nudge) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if n.To == coord.ToGap {
+		return // an engine of several nodes has one when its line comes up
+	}
 	c.got = append(c.got, n.ID)
 	if len(c.got) == c.n {
 		close(c.done)
@@ -122,6 +127,28 @@ func silentAfterStop(t *testing.T, e Engine) {
 	}
 }
 
+// overflowIsAGap blocks a subscriber until more nudges wait for it than any engine keeps.
+func overflowIsAGap(t *testing.T, e Engine) {
+	t.Helper()
+	block, gap := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	defer e.Nudges.Subscribe(func(n coord.Nudge) {
+		<-block
+		if n.To == coord.ToGap && n.Why == "overflow" {
+			once.Do(func() { close(gap) })
+		}
+	})()
+	for range 20_000 {
+		e.Nudges.Publish(t.Context(), nudge("x"))
+	}
+	close(block)
+	select {
+	case <-gap:
+	case <-time.After(patience):
+		t.Error("nudges were lost and nobody was told")
+	}
+}
+
 func nudgesConcurrently(t *testing.T, e Engine) {
 	t.Helper()
 	const publishers, each = 8, 200
@@ -158,6 +185,28 @@ func reports(t *testing.T, e Engine) {
 	}
 	want := []coord.Node{{Name: "a", Links: 2}, {Name: "b", Links: 3, Rooms: 4}}
 	if !slices.Equal(got, want) {
+		t.Errorf("List = %v, want %v", got, want)
+	}
+}
+
+func reportsEnd(t *testing.T, e Engine) {
+	t.Helper()
+	ctx := t.Context()
+	for _, name := range []string{"stays", "goes"} {
+		if err := e.Nodes.Report(ctx, coord.Node{Name: name}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e.Advance(coord.NodeTTL - time.Second)
+	if err := e.Nodes.Report(ctx, coord.Node{Name: "stays"}); err != nil {
+		t.Fatal(err)
+	}
+	e.Advance(time.Second)
+	got, err := e.Nodes.List(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []coord.Node{{Name: "stays"}}; !slices.Equal(got, want) {
 		t.Errorf("List = %v, want %v", got, want)
 	}
 }

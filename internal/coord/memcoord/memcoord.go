@@ -15,16 +15,18 @@ import (
 	"heyi/internal/coord"
 )
 
-// queueMax is how many nudges wait for one subscriber; beyond it the oldest is lost, which is allowed.
+// queueMax is how many nudges wait for one subscriber; beyond it all of them are lost, which is allowed, and the
+// subscriber hears of the gap.
 const queueMax = 8192
 
 var (
 	_ coord.Nudges  = (*Coord)(nil)
 	_ coord.Nodes   = (*Coord)(nil)
 	_ coord.Limiter = (*Coord)(nil)
+	_ coord.Health  = (*Coord)(nil)
 )
 
-// Coord implements coord.Nudges, coord.Nodes and coord.Limiter.
+// Coord implements coord.Nudges, coord.Nodes, coord.Limiter and coord.Health.
 type Coord struct {
 	now func() time.Time
 
@@ -32,7 +34,7 @@ type Coord struct {
 	subs  map[*subscription]struct{}
 
 	nodeMu sync.Mutex
-	nodes  map[string]coord.Node
+	nodes  map[string]report
 
 	limitMu sync.Mutex
 	limits  map[string]*events
@@ -42,7 +44,7 @@ type Coord struct {
 // New returns an empty engine. now is the clock of the limiter's windows.
 func New(now func() time.Time) *Coord {
 	return &Coord{
-		now: now, subs: map[*subscription]struct{}{}, nodes: map[string]coord.Node{}, limits: map[string]*events{},
+		now: now, subs: map[*subscription]struct{}{}, nodes: map[string]report{}, limits: map[string]*events{},
 		sweepAt: 1024,
 	}
 }
@@ -58,7 +60,7 @@ type subscription struct {
 func (s *subscription) push(n coord.Nudge) {
 	s.mu.Lock()
 	if len(s.queue) >= queueMax {
-		s.queue = slices.Delete(s.queue, 0, 1)
+		s.queue = append(s.queue[:0], coord.Nudge{To: coord.ToGap, Why: "overflow"})
 	}
 	s.queue = append(s.queue, n)
 	s.mu.Unlock()
@@ -122,20 +124,39 @@ func (c *Coord) Subscribe(f func(coord.Nudge)) (stop func()) {
 	}
 }
 
+// report is a node's last word and when it came.
+type report struct {
+	node coord.Node
+	at   time.Time
+}
+
 // Report implements coord.Nodes.
 func (c *Coord) Report(_ context.Context, n coord.Node) error {
 	c.nodeMu.Lock()
 	defer c.nodeMu.Unlock()
-	c.nodes[n.Name] = n
+	c.nodes[n.Name] = report{n, c.now()}
 	return nil
 }
 
-// List implements coord.Nodes, sorted by name.
+// List implements coord.Nodes.
 func (c *Coord) List(context.Context) ([]coord.Node, error) {
+	now := c.now()
 	c.nodeMu.Lock()
 	defer c.nodeMu.Unlock()
-	return slices.SortedFunc(maps.Values(c.nodes), func(a, b coord.Node) int { return cmp.Compare(a.Name, b.Name) }), nil
+	maps.DeleteFunc(c.nodes, func(_ string, r report) bool { return now.Sub(r.at) >= coord.NodeTTL })
+	list := make([]coord.Node, 0, len(c.nodes))
+	for _, r := range c.nodes {
+		list = append(list, r.node)
+	}
+	slices.SortFunc(list, func(a, b coord.Node) int { return cmp.Compare(a.Name, b.Name) })
+	return list, nil
 }
+
+// Degraded implements coord.Health: a single node has nobody to lose.
+func (c *Coord) Degraded() bool { return false }
+
+// State implements coord.Health.
+func (c *Coord) State() (state, reason string) { return "ok", "" }
 
 // events are the taken events of one key, oldest first.
 type events struct {

@@ -12,17 +12,18 @@ import { ClaimsPage } from './claims';
 import { CommonContext, useCommon, usePolled, type Claim } from './data';
 import { DevicesPage } from './devices';
 import { findNode, treeOf, type Node } from './fleet';
-import type { ViewFeed } from './live';
+import type { ViewFeed } from './fleetlist';
 import { OverviewPage } from './overview';
 import type { Page } from './paged';
 import { QueuePage } from './queue';
-import type { Delta } from './rows';
+import type { Delta } from './windows';
 import { Tree } from './tree';
 import { t } from './t';
 import { go, hrefOf, usePlace, type Place } from './url';
 
 const CasesPage = lazy(() => import('./caselist'));
 const HandoffsPage = lazy(() => import('./handoffs'));
+const DevicePage = lazy(() => import('./devicepage'));
 
 export function ConsoleApp() {
   return <Gate page={t('console.name')}>{(staff) => (rights(staff).cases ? <Workplace key={staff.me.staff.id} staff={staff} /> : <NotHere staff={staff} />)}</Gate>;
@@ -98,7 +99,8 @@ function Screen(p: { staff: Staff; place: Place; here: Node; roots: Node[]; may:
   const { staff, place, here, may, stale } = p;
   if (place.view === 'cases' || !may.see) return <Suspense><CasesPage staff={staff} here={here} place={place.view === 'cases' ? place : { ...place, view: 'cases' }} stale={stale} /></Suspense>;
   if (place.view === 'handoffs') return <Suspense><HandoffsPage staff={staff} here={here} place={place} stale={stale} /></Suspense>;
-  if (place.view === 'devices') return <DevicesPage staff={staff} here={here} place={place} line={p.line} feed={p.feed} stale={stale} mayChange={may.operate} />;
+  if (place.view === 'device' && may.operate) return <Suspense><DevicePage staff={staff} place={place} stale={stale} /></Suspense>;
+  if (place.view === 'devices' || place.view === 'device') return <DevicesPage staff={staff} here={here} place={place} line={p.line} feed={p.feed} stale={stale} mayChange={may.operate} />;
   if (place.view === 'queue' && may.dispatch) return <QueuePage staff={staff} here={here} stale={stale} />;
   if (place.view === 'enrol' && may.operate) return <ClaimsPage staff={staff} place={place} roots={p.roots} stale={stale} />;
   return <OverviewPage staff={staff} here={here} place={place} mayQueue={may.dispatch} stale={stale} />;
@@ -110,9 +112,9 @@ function Header({ staff, place, may, newer }: { staff: Staff; place: Place; may:
   const dead = usePolled<Page<HandoffRow>>(staff.api, may.see ? '/handoffs?state=dead' : '', 15_000);
   const now = Date.now() * 1000;
   const n = (claims.value?.claims ?? []).filter((c) => c.expires_at > now).length;
-  const here = may.see ? place.view : 'cases';
+  const here = !may.see ? 'cases' : place.view === 'device' ? 'devices' : place.view;
   const tab = (view: Place['view'], text: string, badge = 0) => (
-    <a href={hrefOf({ view, unit: place.unit })} className={here === view ? 'on' : ''} aria-current={here === view ? 'page' : undefined} onClick={(e) => { e.preventDefault(); go({ view, unit: place.unit }); }}>
+    <a href={hrefOf({ view, unit: place.unit })} className={here === view ? 'on' : ''} {...(here === view ? { 'aria-current': 'page' as const } : {})} onClick={(e) => { e.preventDefault(); go({ view, unit: place.unit }); }}>
       {text}{badge > 0 && <i className="badge">{badge}</i>}
     </a>
   );

@@ -1,4 +1,3 @@
-import { Tooltip } from 'antd';
 import type { DeviceRow } from '../core/types';
 import { t, word } from './t';
 
@@ -35,16 +34,9 @@ export function Use({ row }: { row: Pick<DeviceRow, 'chip' | 'use'> }) {
   return <span className={`biz ${kind}`}>{word('use', row.use)}</span>;
 }
 
-/** Header of the chip column: every word with its definition. */
-export function ChipHead() {
-  return (
-    <Tooltip
-      styles={{ root: { maxWidth: 460 } }}
-      title={<ul className="defs">{CHIPS.map((c) => <li key={c}><Chip chip={c} /><span>{word('def', c)}</span></li>)}</ul>}
-    >
-      <span className="hasdef" tabIndex={0}>{t('col.chip')} ⓘ</span>
-    </Tooltip>
-  );
+/** Every chip with its definition, for the header of its column. */
+export function ChipDefs() {
+  return <ul className="defs">{CHIPS.map((c) => <li key={c}><Chip chip={c} /><span>{word('def', c)}</span></li>)}</ul>;
 }
 
 export function Simulated({ on }: { on: boolean }) {

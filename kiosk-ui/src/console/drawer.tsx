@@ -1,18 +1,24 @@
 import { App as Antd, Button, Drawer as Side, Input, Modal } from 'antd';
-import { useEffect, useState, type ReactNode } from 'react';
+import { lazy, Suspense, useEffect, useState, type ReactNode } from 'react';
 import { asApiError, newKey } from '../core/api';
 import { dayText, hourMinute } from '../core/clock';
 import type { DeviceRow } from '../core/types';
 import type { Staff } from '../staff/gate';
 import { errorSentence } from '../staff/t';
 import { lasted, pastTime } from '../staff/format';
+import { Beat } from './beat';
 import { Chip, Simulated, Use } from './chips';
 import { usePolled } from './data';
 import { engineTier } from './fleet';
 import { t, word } from './t';
-import { facts, timeline, type Event, type Inventory, type Line, type Report } from './timeline';
+import { facts, timeline, type ClaimLine, type Event, type Inventory, type Line, type Report, type Span } from './timeline';
+import { go, hrefOf } from './url';
 
-type Detail = DeviceRow & { spot: string; alg: string; cred_exp_at: number; epoch: number; events: Event[] | null; inventory: Inventory | null; reports: Report[] | null };
+export type Detail = DeviceRow & {
+  spot: string; alg: string; cred_exp_at: number; epoch: number; events: Event[] | null; inventory: Inventory | null; reports: Report[] | null;
+  links: Span[] | null; visits: { today: number; month: number }; claims: ClaimLine[] | null;
+};
+const Commands = lazy(() => import('./commands').then((m) => ({ default: m.Commands })));
 type Op = 'disable' | 'enable' | 'revoke';
 
 const TEXT = {
@@ -39,7 +45,7 @@ export function Drawer({ staff, id, mayChange, onClose }: { staff: Staff; id: st
     <Side
       open={id !== '' && mayChange}
       onClose={onClose}
-      size={440}
+      size={480}
       mask={false}
       title={shown === null ? t('loading') : <span className="drt">{shown.name || t('noname')} <Simulated on={shown.simulated} /></span>}
       footer={
@@ -55,7 +61,11 @@ export function Drawer({ staff, id, mayChange, onClose }: { staff: Staff; id: st
       {shown === null && error !== null && <p className="dim">{errorSentence(error.code).what}</p>}
       {shown !== null && (
         <div className="dr">
-          <div className="tags big"><Chip chip={shown.chip} klass={shown.class} /><Use row={shown} /></div>
+          <div className="tags big">
+            <Chip chip={shown.chip} klass={shown.class} /><Use row={shown} /><span className="grow" />
+            <a className="link" href={hrefOf({ view: 'device', device: shown.id })} onClick={(e) => { e.preventDefault(); go({ view: 'device', device: shown.id }); }}>{t('dr.page')}</a>
+          </div>
+          <Beat day={shown.day ?? ''} width={390} height={20} />
           <h3>{t('dr.facts')}</h3>
           <Facts
             rows={[
@@ -72,6 +82,7 @@ export function Drawer({ staff, id, mayChange, onClose }: { staff: Staff; id: st
               [t('dr.rtt'), shown.rtt_ms === null ? '–' : `${Math.round(shown.rtt_ms)} ms`],
             ]}
           />
+          <Suspense><Commands key={shown.id} staff={staff} device={shown} /></Suspense>
           <h3>{t('dr.cred')}</h3>
           <Facts
             rows={[
@@ -109,14 +120,14 @@ function Timeline({ lines, now }: { lines: Line[]; now: number }) {
         <li key={l.key}>
           <time>{dayText(l.at).split(' ')[0]} {hourMinute(l.at)}</time>
           <b>{word(...l.word)}</b>
-          <span className="dim">{word('actor', l.actor)}{l.late > 0 && `，${t('rep.late', { when: pastTime(l.late, now) })}`}{l.detail !== '' && <code>{l.detail}</code>}</span>
+          <span className="dim">{word('actor', l.actor)}{l.late > 0 && `，${t('rep.late', { when: pastTime(l.late, now) })}`}{l.detail !== '' && (l.word[0] === 'ev' ? `，${word('cause', l.detail)}` : <code>{l.detail}</code>)}</span>
         </li>
       ))}
     </ul>
   );
 }
 
-function Facts({ rows }: { rows: [ReactNode, ReactNode][] }) {
+export function Facts({ rows }: { rows: [ReactNode, ReactNode][] }) {
   return <dl className="kv">{rows.map(([k, v], i) => <div key={i}><dt>{k}</dt><dd>{v}</dd></div>)}</dl>;
 }
 
@@ -146,6 +157,7 @@ function Ask({ staff, device, op, onDone }: { staff: Staff; device: DeviceRow; o
     <Modal
       open
       title={`${label} ${name}`}
+      mask={{ closable: false }} // a stray click beside the form loses nothing
       okText={label}
       cancelText={t('cancel')}
       okButtonProps={{ danger: op === 'revoke', disabled: reason.trim() === '' }}

@@ -36,14 +36,29 @@ describe('the tree', () => {
 
 describe('what is said of a place', () => {
   const over = (o: Partial<Overview> = {}): Overview => ({
-    devices: { total: 60, online: 50, suspect: 0, offline: 10 }, tickets: { waiting: 0, ringing: 0, serving: 0 }, seats: { ready: 1, busy: 0, away: 0 }, sessions: { live: 0 }, rated: { count: 0, avg: 0 }, now_at: 0, ...o,
+    devices: { total: 60, online: 50, suspect: 0, offline: 10, lost: 0, fault: 4, quarantined: 0 }, today: { met: 0, missed: 0, wait_p50_ms: 0, wait_p95_ms: 0 }, handoffs: { queued: 0, dead: 0 }, gateways: [], losses: [], tickets: { waiting: 0, ringing: 0, serving: 0 }, seats: { ready: 1, busy: 0, away: 0 }, sessions: { live: 0 }, rated: { count: 0, avg: 0 }, now_at: 0, ...o,
   });
   const city = { name: '赤峰市', devices: 60, online: 50 };
   const kids = [units[1]!, units[2]!];
   test('people who wait for nobody come first', () => expect(saying(over({ tickets: { waiting: 3, ringing: 0, serving: 0 }, seats: { ready: 0, busy: 0, away: 2 } }), city, kids)).toMatchObject({ tone: 'bad', key: 'say.waiting', vars: { n: 3 } }));
   test('the place with most devices off is named', () => expect(saying(over(), city, kids)).toMatchObject({ tone: 'bad', key: 'say.some', vars: { off: '10', worst: '敖汉旗', n: '10' } }));
   test('all online', () => expect(saying(over(), { ...city, online: 60 }, kids).key).toBe('say.fine'));
-  test('a restart of the server is no alarm', () => expect(saying(over({ devices: { total: 60, online: 50, suspect: 10, offline: 0 } }), city, kids)).toMatchObject({ tone: 'warn', key: 'say.moving' }));
+  test('a restart of the server is no alarm', () => expect(saying(over({ devices: { total: 60, online: 50, suspect: 10, offline: 0, lost: 0, fault: 0, quarantined: 0 } }), city, kids)).toMatchObject({ tone: 'warn', key: 'say.moving' }));
+  test('a lost gateway is one sentence with its counts, until everybody has come back or is off', () => {
+    const loss = { node: 'g3', why: 'lost', at: 1, links: 17412, back: 16900, moving: 512, off: 0, settled_at: 0 };
+    expect(saying(over({ losses: [loss] }), city, kids)).toEqual({ tone: 'warn', key: 'say.lost', vars: { node: 'g3', links: '17,412', back: 97 } });
+    expect(saying(over({ losses: [{ ...loss, settled_at: 9 }] }), city, kids).key).toBe('say.some');
+  });
+  test('the place named is the one beyond what is usual, not the largest', () => {
+    const town = unit('150430206', '萨力巴乡', 'c', 150, 8);
+    const big = unit('150402', '红山区', 'c', 3000, 2700);
+    expect(saying(over(), { name: '赤峰市', devices: 3150, online: 2708 }, [big, town]).vars).toMatchObject({ worst: '萨力巴乡', n: '142' });
+  });
+  test('where inside it: the township that is dark', () => {
+    const town = unit('150430206', '萨力巴乡', 'u150430', 150, 8);
+    const county = { ...unit('150430', '敖汉旗', 'c', 1000, 800), kids: [town, unit('150430207', '别的镇', 'u150430', 850, 792)] };
+    expect(saying(over(), { name: '赤峰市', devices: 4000, online: 3600 }, [county, unit('150402', '红山区', 'c', 3000, 2800)])).toMatchObject({ key: 'say.focus', vars: { worst: '敖汉旗', focus: '萨力巴乡', m: '142' } });
+  });
   test('nothing enrolled yet', () => expect(saying(over(), { ...city, devices: 0, online: 0 }, []).key).toBe('say.none'));
   test.each([[98, 100, 'g3'], [95, 100, 'g2'], [85, 100, 'y'], [84, 100, 'r'], [0, 0, 'none']])('%s of %s is shaded %s', (o, d, want) => expect(shade(o, d)).toBe(want));
   test('worst leaves out who is well', () => expect(worst(kids, 5).map((u) => u.name)).toEqual(['敖汉旗']));

@@ -74,20 +74,41 @@ export function worst(kids: readonly UnitRow[], n: number): UnitRow[] {
 }
 
 export type Tone = 'bad' | 'warn' | 'good';
-export type Saying = { tone: Tone; key: 'say.none' | 'say.fine' | 'say.some' | 'say.one' | 'say.waiting' | 'say.moving'; vars: Record<string, string | number> };
+export type Saying = {
+  tone: Tone; key: 'say.none' | 'say.fine' | 'say.some' | 'say.one' | 'say.waiting' | 'say.moving' | 'say.lost' | 'say.restarted' | 'say.focus'; vars: Record<string, string | number>;
+};
 
-/** The one sentence above everything: people who wait for nobody come first, then devices. */
-export function saying(o: Overview, here: Pick<UnitRow, 'name' | 'devices' | 'online'>, kids: readonly UnitRow[]): Saying {
+/** The one sentence above everything: people who wait for nobody come first, then a lost gateway, then devices. */
+export function saying(o: Overview, here: Pick<UnitRow, 'name' | 'devices' | 'online'>, kids: readonly (UnitRow & { kids?: readonly UnitRow[] })[]): Saying {
   const place = here.name;
   const off = here.devices - here.online;
   if (o.tickets.waiting > 0 && o.seats.ready === 0 && o.seats.busy === 0) return { tone: 'bad', key: 'say.waiting', vars: { n: o.tickets.waiting } };
+  const loss = o.losses.find((l) => l.settled_at === 0 && l.links > 0);
+  if (loss !== undefined) {
+    const back = Math.floor((100 * loss.back) / loss.links);
+    return { tone: 'warn', key: loss.why === 'restarted' ? 'say.restarted' : 'say.lost', vars: { node: loss.node, links: count(loss.links), back } };
+  }
   if (here.devices === 0) return { tone: 'warn', key: 'say.none', vars: {} };
   if (off <= 0) return { tone: 'good', key: 'say.fine', vars: { place, total: count(here.devices), online: count(here.online) } };
   if (o.devices.suspect >= off && o.devices.suspect > 0) return { tone: 'warn', key: 'say.moving', vars: { n: o.devices.suspect } };
   const tone: Tone = off / here.devices > 0.15 ? 'bad' : 'warn';
-  const [w] = worst(kids, 1);
+  const w = worstRate(kids);
   if (w === undefined) return { tone, key: 'say.one', vars: { place, off: count(off), total: count(here.devices) } };
-  return { tone, key: 'say.some', vars: { place, off: count(off), total: count(here.devices), worst: w.name, n: count(w.devices - w.online) } };
+  const vars = { place, off: count(off), total: count(here.devices), worst: w.name, n: count(w.devices - w.online) };
+  // Where inside it: a child that has most of what is off there, and is itself dark.
+  const focus = worstRate(kids.find((u) => u.id === w.id)?.kids ?? []);
+  if (focus !== undefined && focus.devices - focus.online >= (w.devices - w.online) / 3 && shade(focus.online, focus.devices) === 'r' && shade(w.online, w.devices) !== shade(here.online, here.devices)) {
+    return { tone, key: 'say.focus', vars: { ...vars, focus: focus.name, m: count(focus.devices - focus.online) } };
+  }
+  return { tone, key: 'say.some', vars };
+}
+
+/** The place that has lost most beyond what is usual around it: a village of ten that is dark, not the largest county. */
+export function worstRate(kids: readonly UnitRow[]): UnitRow | undefined {
+  const all = kids.reduce((sum, u) => ({ devices: sum.devices + u.devices, online: sum.online + u.online }), { devices: 0, online: 0 });
+  const usual = all.devices === 0 ? 0 : (all.devices - all.online) / all.devices;
+  const beyond = (u: UnitRow) => u.devices - u.online - usual * u.devices;
+  return kids.filter((u) => u.devices > u.online).sort((a, b) => beyond(b) - beyond(a) || a.code.localeCompare(b.code))[0];
 }
 
 /** "C 66" of "Mozilla/5.0 … Chrome/66.0"; tiers of ui.md §2.3; an engine nobody knows is "–". */

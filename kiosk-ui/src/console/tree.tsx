@@ -15,9 +15,9 @@ export function Tree({ roots, place, devices }: { roots: Node[]; place: Place; d
   const here = findNode(roots, chosen);
   const onPath = new Set(here === null ? [] : pathOf(here).map((n) => n.id));
   const what = t(devices ? 'tree.find' : 'tree.find.unit');
-  const counts = place.view === 'devices' || place.view === 'enrol';
+  const counts = place.view === 'devices' || place.view === 'device' || place.view === 'enrol';
 
-  const pick = (n: Node) => go({ ...place, view: place.view === 'enrol' ? 'devices' : place.view, unit: n.up === null ? '' : n.id, device: '', case: '' });
+  const pick = (n: Node) => go({ ...place, view: place.view === 'enrol' || place.view === 'device' ? 'devices' : place.view, unit: n.up === null ? '' : n.id, device: '', case: '', row: '' });
   const line = (n: Node) => {
     if (hits !== null && !hits.has(n.id)) return null;
     const open = hits !== null || (opened[n.id] ?? (n.depth === 0 || onPath.has(n.id)));

@@ -1,11 +1,17 @@
 import { useSyncExternalStore } from 'react';
 
 /** What the console shows, all of it in the address: a reload or a sent link shows the same. */
-export type Place = { view: View; unit: string; chip: string; kind: string; state: string; q: string; device: string; case: string; code: string };
+export type Place = {
+  view: View; unit: string; chip: string; kind: string; class: string; tier: string; model: string; state: string; q: string; sort: string; cols: string; row: string;
+  device: string; case: string; code: string;
+};
 export type View = (typeof VIEWS)[number];
 
-const VIEWS = ['overview', 'devices', 'queue', 'cases', 'handoffs', 'enrol'] as const;
-const KEYS = { unit: 'unit', chip: 'chip', kind: 'kind', state: 'state', q: 'q', device: 'device', case: 'case', code: 'c' } as const;
+const VIEWS = ['overview', 'devices', 'device', 'queue', 'cases', 'handoffs', 'enrol'] as const;
+const KEYS = {
+  unit: 'unit', chip: 'chip', kind: 'kind', class: 'class', tier: 'tier', model: 'model', state: 'state', q: 'q', sort: 'sort', cols: 'cols', row: 'row',
+  device: 'device', case: 'case', code: 'c',
+} as const;
 
 /** `kept` is what history holds beside the address. */
 export function parsePlace(pathname: string, search: string, kept = ''): Place {
@@ -17,8 +23,14 @@ export function parsePlace(pathname: string, search: string, kept = ''): Place {
     unit: get(KEYS.unit),
     chip: get(KEYS.chip),
     kind: get(KEYS.kind),
+    class: get(KEYS.class),
+    tier: get(KEYS.tier),
+    model: get(KEYS.model),
     state: get(KEYS.state),
     q: get(KEYS.q) || kept,
+    sort: get(KEYS.sort),
+    cols: get(KEYS.cols),
+    row: get(KEYS.row),
     device: get(KEYS.device),
     case: get(KEYS.case),
     code: get(KEYS.code),

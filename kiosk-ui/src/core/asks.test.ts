@@ -29,3 +29,7 @@ test('what is spoken is what is shown; the title only once', () => {
 });
 
 test('a question without lines is still a screen', () => expect(askPages(ask({ kind: 'notice', lines: null }))).toEqual([{ lines: [], item: '' }]));
+
+test('the voice stops between two lines of a person', () => {
+  expect(askLine(ask({ title: '您同意由丙来调解吗？', lines: ['我和双方没有亲属关系', '您同意吗？'] }), 0)).toBe('您同意由丙来调解吗？我和双方没有亲属关系。您同意吗？');
+});

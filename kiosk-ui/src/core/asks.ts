@@ -32,9 +32,12 @@ export function askPages(q: Ask): AskPage[] {
   return [{ lines, item: '' }];
 }
 
+/** A line that a person wrote may lack its full stop; the voice needs one between two lines. */
+const stopped = (line: string, i: number, all: string[]): string => (i < all.length - 1 && !/[。？！；：，、]$/.test(line) ? `${line}。` : line);
+
 /** Spoken and shown: the same words. The title is spoken on the first page only. */
 export const askLine = (q: Ask, at: number): string => {
   const pages = askPages(q);
   const page = pages[Math.min(at, pages.length - 1)]!;
-  return `${at === 0 && q.title ? `${q.title.replace(/[。？]$/, '')}${/？$/.test(q.title) ? '？' : '。'}` : ''}${page.lines.join('')}`;
+  return `${at === 0 && q.title ? `${q.title.replace(/[。？]$/, '')}${/？$/.test(q.title) ? '？' : '。'}` : ''}${page.lines.map(stopped).join('')}`;
 };

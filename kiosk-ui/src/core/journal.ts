@@ -2,12 +2,18 @@
 // its page (docs/protocol.md §4, "Streams"). Entries lie in IndexedDB until the service has stored them; where they stand
 // lies beside them in localStorage, because connect must say it before this script is there (terminal.ts). No person's
 // data: names of errors and places in our own scripts, never their texts.
+import type { Api } from './api';
+import { createCommands, forgettable, type Rec, type Said } from './commands';
 import type { Link } from './link';
+import { createLog } from './log';
 import { probe, tierOf } from './tier';
-import type { AppInfo, DeviceKind, Resume, Welcome } from './types';
+import type { AppInfo, DeviceKind, Frame, Overlay, Resume, Situation, Welcome } from './types';
 
-/** Hears that a link is up, and how far the service says it has the journal. */
-export type Journal = (heard: Welcome | number) => void;
+/**
+ * Hears that a link is up, how far the service says it has the journal, a frame of the down stream, and that something at
+ * the terminal changed, in a word for the log ('' says nothing).
+ */
+export type Journal = (heard: Welcome | number | Frame | string) => void;
 
 export interface JournalOpts {
   kind: DeviceKind;
@@ -18,15 +24,26 @@ export interface JournalOpts {
   link: () => Link | null;
   /** Of the link that is up already. */
   welcome: Welcome;
+  api: Api;
+  nowUs: () => number;
+  situation: () => Situation | null;
+  busy: () => boolean;
+  /** The situation was fetched after the link came up. */
+  fresh: () => boolean;
+  show: (o: Overlay | null) => void;
+  loud: (level: number) => void;
 }
 
 interface Entry { seq: number; t: string; b: object }
-interface Head { stream: string; last: number; boot?: string }
-interface Said { resume: Resume; hashes?: { inventory: string } }
+/** Where the down stream stands: written in one transaction with what its last frame did. */
+interface Place { stream: string; seq: number }
+interface Head { stream: string; last: number; boot?: string; down?: Place }
+interface Told { resume: Resume; hashes?: { inventory: string } }
 
 const inFlight = 16;
 const ackWithinMs = 30000;
 const errorsMost = 10; // of one page load
+const ackPaceMs = 200;
 
 /** One transaction over the journal; `use` may make many requests and resolves with what it sets. */
 function inLog<T>(mode: IDBTransactionMode, use: (log: IDBObjectStore, done: (v: T) => void) => void): Promise<T> {
@@ -45,11 +62,13 @@ function inLog<T>(mode: IDBTransactionMode, use: (log: IDBObjectStore, done: (v:
   });
 }
 
-/** Hex SHA-256 of a document as it travels. */
-export async function documentHash(text: string): Promise<string> {
-  const sum = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)));
+async function digest(bytes: ArrayBuffer | Uint8Array<ArrayBuffer>): Promise<string> {
+  const sum = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
   return Array.from(sum, (x) => (x + 256).toString(16).slice(1)).join('');
 }
+
+/** Hex SHA-256 of a document as it travels. */
+export const documentHash = (text: string): Promise<string> => digest(new TextEncoder().encode(text));
 
 /** Where an error came from: the path of a script of ours, line and column. Addresses may hold tokens behind "?". */
 export function placeOf(file: string | undefined, line?: number, column?: number): string {
@@ -75,8 +94,8 @@ export function openJournal(o: JournalOpts): Journal {
   const key = `heyi.journal.${o.kind}`;
   /** The entries between two of them, both included; none where the range is empty (seq 0 is the head). */
   const entries = (from: number, to: number) => IDBKeyRange.bound([o.kind, from - 0.5], [o.kind, to + 0.5]);
-  const read = (): Said => JSON.parse(localStorage.getItem(key) || '{"resume":{"up":{}}}') as Said;
-  const save = (s: Said) => localStorage.setItem(key, JSON.stringify(s));
+  const read = (): Told => JSON.parse(localStorage.getItem(key) || '{"resume":{"up":{}}}') as Told;
+  const save = (s: Told) => localStorage.setItem(key, JSON.stringify(s));
   let stream = ''; // of the journal on this disk; '' until it is read
   let acked = 0;
   let sent = 0;
@@ -84,12 +103,27 @@ export function openJournal(o: JournalOpts): Journal {
   let up = false; // the link that is up speaks for this journal
   let chain: Promise<unknown> = Promise.resolve(); // one thing after the other
   let errors = 0;
+  let place: Place = { stream: '', seq: 0 };
+  let tail = 0; // frames that waited at connect: nothing begins before they are known
+  let owed = false; // the service was not told of the place yet
+  let ackTimer: ReturnType<typeof setTimeout> | undefined;
+  let shown = ''; // the situation as the log has it
 
   const next = <T>(f: () => Promise<T>): Promise<T> => {
     const p = chain.then(f);
     chain = p.catch(() => undefined);
     return p;
   };
+
+  const log = createLog(`heyi.log.${o.kind}`, o.nowUs);
+  const commands = createCommands({
+    api: o.api, log, digest, nowUs: o.nowUs, busy: o.busy, show: o.show, loud: o.loud,
+    ready: () => up && place.seq >= tail && o.fresh(),
+    leave: () => { const l = o.link(); if (l) l.send('going_away', { why: 'reboot' }); },
+    reload: () => location.reload(),
+    next: (f) => { next(f).catch(() => undefined); },
+    write: record,
+  });
 
   /** Begins a journal that the service does not know: what is in it is told again from 1, on a new link. */
   async function renew(): Promise<void> {
@@ -106,8 +140,7 @@ export function openJournal(o: JournalOpts): Journal {
         head.onsuccess = () => { log.put({ ...(head.result as Head | undefined), stream, last: list.length }, [o.kind, 0]); };
       };
     });
-    const s = read();
-    save({ ...s, resume: { down: s.resume.down, up: { stream, seq: 0 } } });
+    settle();
     const l = o.link();
     if (l) l.redial();
   }
@@ -115,15 +148,26 @@ export function openJournal(o: JournalOpts): Journal {
   /** Reads the head; localStorage and IndexedDB must speak of one journal. */
   async function start(): Promise<void> {
     const s = read();
-    const head = await inLog<Head | undefined>('readonly', (log, done) => {
+    let head: Head | undefined;
+    let recs: Rec[] = [];
+    await inLog<void>('readonly', (log) => {
       const got = log.get([o.kind, 0]);
-      got.onsuccess = () => done(got.result as Head | undefined);
+      got.onsuccess = () => { head = got.result as Head | undefined; };
+      const list = log.getAll(IDBKeyRange.bound([o.kind, ''], [o.kind, '\uffff'])); // ids lie behind every number
+      list.onsuccess = () => { recs = list.result as Rec[]; };
     });
+    const old = forgettable(recs, Date.now());
     stream = s.resume.up.stream;
     acked = s.resume.up.seq || 0;
-    if (!head || head.stream !== stream) await renew(); // its first start, or what lay here or there was lost: the service shall know
-    else await begin(o.welcome);
-    if (!head || head.boot !== o.boot) await event('boot', { app: o.app.ver, engine: o.app.engine }, o.boot);
+    if (head && head.down) place = head.down;
+    log.note(`page ${o.app.name} ${o.app.ver} ${o.boot}`);
+    const fresh = !head || head.boot !== o.boot;
+    const first = !head || head.stream !== stream; // its first start, or what lay here or there was lost: the service shall know
+    if (first) await renew();
+    if (old.length) await inLog<void>('readwrite', (log) => { for (const r of old) log.delete([o.kind, r.id]); });
+    await commands.load(recs.filter((r) => old.indexOf(r) < 0));
+    if (!first) await begin(o.welcome);
+    if (fresh) await event('boot', { app: o.app.ver, engine: o.app.engine }, o.boot);
     await pump();
   }
 
@@ -141,13 +185,47 @@ export function openJournal(o: JournalOpts): Journal {
       await renew();
       return;
     }
+    if (w.down.stream === place.stream && place.seq >= w.down.next) { // connect said less than what is written down here
+      settle();
+      o.link()!.redial();
+      return;
+    }
     acked = sent = w.up.acked;
+    const other = place.stream !== '' && place.stream !== w.down.stream;
+    place = { stream: w.down.stream, seq: w.down.next - 1 };
+    tail = w.down.tail || 0;
+    owed = false;
+    await record([], [], place.seq);
+    if (other) await commands.drop(); // enrolled anew, or the service is an older copy of itself
     up = true;
-    const s = read();
-    save({ ...s, resume: { down: { stream: w.down.stream, seq: w.down.next - 1 }, up: { stream, seq: acked } } });
+    commands.run();
     if ((w.want || []).indexOf('inventory') >= 0) {
       setTimeout(() => void next(() => take(true)), Math.random() * w.want_within_ms!);
     }
+  }
+
+  /** Says in localStorage where both streams stand; connect reads it before this script is there. */
+  function settle(): void {
+    const s = read();
+    save({ ...s, resume: { down: place.stream ? place : s.resume.down, up: { stream, seq: acked } } });
+  }
+
+  /** One transaction: what is known of commands, entries to tell, the place of the down stream. */
+  async function record(recs: Rec[], said: Said[], seq?: number): Promise<void> {
+    const at = seq === undefined ? place : { stream: place.stream, seq };
+    await inLog<void>('readwrite', (log) => {
+      for (const r of recs) log.put({ ...r }, [o.kind, r.id]);
+      const got = log.get([o.kind, 0]);
+      got.onsuccess = () => {
+        const head = got.result as Head;
+        let { last } = head;
+        for (const { t, b } of said) log.put({ seq: ++last, t, b }, [o.kind, last]);
+        log.put({ ...head, last, down: at }, [o.kind, 0]);
+      };
+    });
+    place = at;
+    if (seq !== undefined) settle();
+    await pump();
   }
 
   async function write(t: string, b: object, boot?: string): Promise<void> {
@@ -162,6 +240,27 @@ export function openJournal(o: JournalOpts): Journal {
     });
   }
 
+  /** A frame of the down stream; one that came before is acked again, after a gap the line is begun anew. */
+  async function obey(f: Frame): Promise<void> {
+    const seq = f.seq || 0;
+    const l = o.link();
+    if (!up || !l) return;
+    if (seq > place.seq + 1) {
+      up = false;
+      l.redial();
+      return;
+    }
+    owed = true;
+    if (seq === place.seq + 1) await commands.take(f, seq);
+    if (!ackTimer) {
+      ackTimer = setTimeout(() => {
+        ackTimer = undefined;
+        const line = o.link();
+        if (owed && up && line && line.send('ack', undefined, undefined, place.seq)) owed = false;
+      }, ackPaceMs);
+    }
+  }
+
   /** Sends what may be on the line: at most 16 entries that are not acked. */
   async function pump(): Promise<void> {
     const l = o.link();
@@ -171,7 +270,8 @@ export function openJournal(o: JournalOpts): Journal {
       got.onsuccess = () => done(got.result as Entry[]);
     });
     for (const e of list) {
-      if (!up || !l.send(e.t, e.b, e.seq)) return;
+      if (!up || !l.send(e.t, e.b, e.seq, owed ? place.seq : undefined)) return;
+      owed = false;
       sent = e.seq;
       since = since || Date.now();
     }
@@ -188,9 +288,18 @@ export function openJournal(o: JournalOpts): Journal {
     await pump();
   }
 
+  /** Notes in states what the terminal is at. */
+  function situated(): void {
+    const s = o.situation();
+    const word = s ? `situation visit ${s.visit ? 'open' : '-'} ticket ${s.ticket ? s.ticket.state : '-'} session ${s.session ? s.session.state : '-'}` : 'situation -';
+    if (word !== shown) log.note(word);
+    shown = word;
+  }
+
   const event = (kind: string, data: object, boot?: string) => write('event', { kind, happened_at: Date.now() * 1000, data }, boot);
 
   const broke = (what: unknown, at: string): void => {
+    log.note(`error ${what instanceof Error ? what.name : 'unknown'} ${at}`);
     if (errors++ < errorsMost) next(() => event('page_error', { name: what instanceof Error ? what.name.slice(0, 60) : 'unknown', at }).then(pump)).catch(() => undefined);
   };
   window.addEventListener('error', (e) => broke(e.error, placeOf(e.filename, e.lineno, e.colno)));
@@ -202,17 +311,24 @@ export function openJournal(o: JournalOpts): Journal {
       l.redial();
     }
   }, 5000);
+  setInterval(commands.run, 1000); // ends and people come and go
 
   next(start).then(() => next(() => take(false))).catch(() => undefined); // a disk that takes nothing: no journal in this load
 
   return (heard) => {
+    if (typeof heard === 'string') {
+      if (heard) log.note(heard);
+      else situated();
+      commands.run();
+      return;
+    }
     next(async () => {
-      if (typeof heard !== 'number') await begin(heard);
+      if (typeof heard !== 'number' && 't' in heard) await obey(heard);
+      else if (typeof heard !== 'number') await begin(heard);
       else if (up && heard > acked && heard <= sent) {
         acked = heard;
         since = sent > acked ? Date.now() : 0;
-        const s = read();
-        save({ ...s, resume: { ...s.resume, up: { stream, seq: acked } } });
+        settle();
         await inLog<void>('readwrite', (log) => { log.delete(entries(1, acked)); });
       }
       await pump();

@@ -4,7 +4,8 @@ import { asApiError } from './api';
 import { createStore, type Readable } from './store';
 import type { AppInfo, AuthBody, Challenge, Frame, Welcome, WireError } from './types';
 
-export type Profile = 'attended' | 'unattended' | 'device';
+/** 'call' is a media line: somebody is cut off until it is back, and only a few meet at its node. */
+export type Profile = 'call' | 'attended' | 'unattended' | 'device';
 
 /** Builds the proof once the challenge is known. */
 export type Proof = (ch: Challenge) => Promise<AuthBody>;
@@ -50,8 +51,8 @@ export interface Link extends Readable<LinkStatus> {
   /** Waits for a live link and resolves with its access token. */
   token(timeoutMs?: number): Promise<string>;
   request<B = unknown>(t: string, b?: object, timeoutMs?: number): Promise<B>;
-  /** Sends without an answer, with `seq` as a durable frame; false when the line is down. */
-  send(t: string, b?: object, seq?: number): boolean;
+  /** Sends without an answer, with `seq` as a durable frame, with `ack` of theirs; false when the line is down. */
+  send(t: string, b?: object, seq?: number, ack?: number): boolean;
   /** Dials now: after a fatal code when the person asks, or during a wait when a key is pressed. */
   resume(): void;
   /** Closes this socket and dials anew at once. */
@@ -73,10 +74,11 @@ export const subprotocol = 'heyi.v1.json';
 
 /** Delay before a new dial: uniform in 0 .. min(cap, base * 2^n). */
 export function backoff(profile: Profile, n: number, random: number): number {
-  const rule = { attended: [500, 8000], unattended: [2000, 60000], device: [2000, 300000] }[profile];
+  const rule = { call: [300, 1000], attended: [500, 8000], unattended: [2000, 60000], device: [2000, 300000] }[profile];
   return random * Math.min(rule[1]!, rule[0]! * 2 ** Math.min(n, 20));
 }
 
+const present = (p: Profile): boolean => p === 'attended' || p === 'call';
 const fatalCodes = new Set([4003, 4004, 4500, 4501, 4502, 4503, 4505, 4506, 4507]);
 const hour = 3600_000;
 const welcomeWithin = 15000; // dial, challenge and welcome together
@@ -84,6 +86,7 @@ const pongWithin = 10000;
 const pingAttended = 20000;
 const pingIdle = 60000; // a page cannot see the server's pings; this finds a half-open line within 70 s
 const healthyAfter = 60000;
+const degradedEvery = 5000; // while pushes may be lost between the server's nodes, the page looks again this often
 
 const browserEnv: LinkEnv = {
   socket: (url, protocol) => new WebSocket(url, protocol),
@@ -117,6 +120,13 @@ export function openLink(opts: LinkOpts): Link {
   let pingTimer: ReturnType<typeof setTimeout> | undefined;
   let pongTimer: ReturnType<typeof setTimeout> | undefined;
   let pongDue = false;
+  let askTimer: ReturnType<typeof setInterval> | undefined;
+
+  /** While the server is degraded: "look again", as after a sync, every 5 s (protocol.md §4). */
+  function degraded(on: boolean): void {
+    clearInterval(askTimer);
+    if (on) askTimer = setInterval(() => opts.onFrame('sync', {}, { v: 1, t: 'sync' }), degradedEvery * (0.8 + 0.4 * env.random()));
+  }
 
   const go = (at: LinkStatus['at'], code = 0) => status.set({ at, code, since: env.now() });
 
@@ -182,6 +192,7 @@ export function openLink(opts: LinkOpts): Link {
         windowMs = w.reconnect ? w.reconnect.window_ms : 0;
         if (w.access) token = w.access.token;
         why = 'lost';
+        degraded(!!w.degraded);
         go('up');
         armPing();
         for (const cb of Array.from(tokenWaiters)) cb();
@@ -198,6 +209,7 @@ export function openLink(opts: LinkOpts): Link {
       case 'link_config': {
         const b = f.b as Partial<Welcome>;
         if (b.access) token = b.access.token;
+        if (b.degraded !== undefined) degraded(b.degraded);
         break;
       }
       case 'going_away':
@@ -217,11 +229,12 @@ export function openLink(opts: LinkOpts): Link {
     opts.onFrame(f.t, f.b, f);
   }
 
-  function write(t: string, b?: object, id?: number, seq?: number): boolean {
+  function write(t: string, b?: object, id?: number, seq?: number, ack?: number): boolean {
     if (!ws || ws.readyState !== 1) return false;
     const frame: Frame = { v: 1, t };
     if (id) frame.id = id;
     frame.seq = seq;
+    frame.ack = ack;
     if (b) frame.b = b;
     ws.send(JSON.stringify(frame));
     return true;
@@ -229,7 +242,7 @@ export function openLink(opts: LinkOpts): Link {
 
   function armPing(): void {
     clearTimeout(pingTimer);
-    pingTimer = setTimeout(ping, opts.profile() === 'attended' ? pingAttended : pingIdle);
+    pingTimer = setTimeout(ping, present(opts.profile()) ? pingAttended : pingIdle);
   }
 
   function ping(): void {
@@ -248,6 +261,7 @@ export function openLink(opts: LinkOpts): Link {
     clearTimeout(handTimer);
     clearTimeout(pingTimer);
     clearTimeout(pongTimer);
+    degraded(false);
     pongDue = false;
     if (old && old.readyState < 2) old.close(code);
     for (const p of Array.from(pending.values())) {
@@ -275,7 +289,7 @@ export function openLink(opts: LinkOpts): Link {
     const profile = opts.profile();
     switch (code) {
       case 4000: // everybody returns inside the window; whoever waits for a person comes back within 8 s
-        retry(env.random() * Math.min(windowMs || 5000, profile === 'attended' ? 8000 : 300000), code, reason);
+        retry(env.random() * Math.min(windowMs || 5000, profile === 'call' ? 1000 : profile === 'attended' ? 8000 : 300000), code, reason);
         return;
       case 4002:
       case 4006:
@@ -362,7 +376,7 @@ export function openLink(opts: LinkOpts): Link {
         pending.set(id, { ok: (v) => ok(v as B), no, timer });
       });
     },
-    send: (t, b = {}, seq) => status.get().at === 'up' && write(t, b, 0, seq),
+    send: (t, b = {}, seq, ack) => status.get().at === 'up' && write(t, b, 0, seq, ack),
     resume,
     redial() {
       if (status.get().at === 'closed') return;

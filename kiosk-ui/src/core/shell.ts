@@ -5,6 +5,8 @@ export interface HeyiBox {
   speak?(text: string, lang: string): Promise<void>;
   hush?(): void;
   keepOn?(on: boolean): void;
+  /** Restarts the box. */
+  reboot?(): Promise<void>;
 }
 
 export const shell = (): HeyiBox | null => (window as unknown as { HeyiBox?: HeyiBox }).HeyiBox || null;

@@ -2,6 +2,7 @@
 // then a local Chinese voice of the browser, then a chime with the caption. Speech never delays anything.
 import { shell } from './shell';
 import { createStore, type Readable } from './store';
+import { loudness } from './volume';
 
 export interface Speaker {
   /** The line of the say-bar. */
@@ -39,7 +40,7 @@ export function createSpeaker(): Speaker {
     osc.frequency.value = freq;
     const start = c.currentTime + at;
     vol.gain.setValueAtTime(0, start);
-    vol.gain.linearRampToValueAtTime(gain, start + 0.02);
+    vol.gain.linearRampToValueAtTime((gain * loudness.get()) / 75 + 0.0001, start + 0.02);
     vol.gain.exponentialRampToValueAtTime(0.001, start + length);
     osc.connect(vol);
     vol.connect(c.destination);
@@ -77,6 +78,7 @@ export function createSpeaker(): Speaker {
       u.voice = v;
       u.lang = v.lang;
       u.rate = 0.9;
+      u.volume = loudness.get() / 100;
       speechSynthesis.speak(u);
     } else ding();
   }

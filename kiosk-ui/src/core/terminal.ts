@@ -7,7 +7,8 @@ import { type Link, openLink, type Profile } from './link';
 import { engineName } from './probe';
 import { createStore, type Readable } from './store';
 import type { Journal } from './journal';
-import type { AppInfo, DeviceKind, Situation, Welcome } from './types';
+import type { AppInfo, DeviceKind, Frame, Overlay, Situation, Welcome } from './types';
+import { setLoudness } from './volume';
 
 /** Where the terminal stands with the server. `since` is local time in ms. */
 export type TerminalStatus =
@@ -19,6 +20,8 @@ export type TerminalStatus =
 export interface Terminal {
   status: Readable<TerminalStatus>;
   situation: Fact<Situation>;
+  /** What an operator's command lays over the page; null: nothing. */
+  overlay: Readable<Overlay | null>;
   api: Api;
   clock: Clock;
   link(): Link | null;
@@ -44,6 +47,9 @@ export const serving = (s: Situation | null): boolean => !!s && (!!s.ticket || !
 export const attended = (s: Situation | null): boolean =>
   !!s && (!!s.session || (!!s.ticket && ['waiting', 'offered', 'ringing', 'serving', 'parked', 'missed'].includes(s.ticket.state)));
 
+const HURRY_MS = 2000; // a key or a finger dials a lost line at once, at most this often
+const TOUCHED_MS = 3000; // somebody at the keys is busy before the service knows of a visit
+
 export function openTerminal(o: TerminalOpts): Terminal {
   const app: AppInfo = { name: o.kind, ver: o.ver || '1', model: o.model || 'browser', os: navigator.platform || '', engine: engineName() };
   const status = createStore<TerminalStatus>({ at: 'starting', since: Date.now() });
@@ -55,9 +61,26 @@ export function openTerminal(o: TerminalOpts): Terminal {
   const boot = bootId();
   let journal: Journal | undefined;
   let last: Welcome;
+  let upAt = 0;
+  let touchedAt = -TOUCHED_MS;
+  let hurriedAt = 0;
+  let held: Frame[] = []; // of the down stream, until the script is there that obeys them
+  const overlay = createStore<Overlay | null>(null);
+  /** Somebody is at the keys: whoever waits for a person does not wait for the clock to dial (docs/protocol.md §4). */
+  const touch = () => {
+    touchedAt = Date.now();
+    if (link && status.get().at === 'down' && touchedAt - hurriedAt > HURRY_MS) {
+      hurriedAt = touchedAt;
+      link.resume();
+    }
+  };
+  addEventListener('keydown', touch, true);
+  addEventListener('pointerdown', touch, true);
 
   const go = (at: Exclude<TerminalStatus['at'], 'claim' | 'unsupported'>) => {
-    if (status.get().at !== at) status.set({ at, since: Date.now() });
+    if (status.get().at === at) return;
+    status.set({ at, since: Date.now() });
+    if (journal) journal(`line ${at}`);
   };
 
   const api = createApi({ bearer: () => (link ? link.token() : '') });
@@ -84,19 +107,27 @@ export function openTerminal(o: TerminalOpts): Terminal {
       more: () => JSON.parse(kept(`heyi.journal.${o.kind}`) || '{}') as object, // journal.ts keeps it there
       onAck: (seq) => journal && journal(seq),
       serving: () => serving(situation.get().value),
-      onFrame(t, b) {
-        if (t === 'sync' || /^(ticket|room|visit|dispute|agreement)\./.test(t)) situation.nudge();
+      onFrame(t, b, f) {
+        if (t === 'cmd' || t === 'cmd_cancel') {
+          if (journal) journal(f);
+          else held.push(f);
+          return;
+        }
+        if (t === 'sync' || /^(ticket|room|rtc|visit|dispute|agreement)\./.test(t)) situation.nudge();
         for (const cb of Array.from(frames)) cb(t, b);
       },
       onUp(w) {
         clock.sync(w.now_at);
         last = w;
+        upAt = Date.now();
+        held = [];
         if (journal) journal(w);
         else setTimeout(late, 3000); // the first screen is drawn
         go('up');
         situation.nudge();
       },
       onDown(code) {
+        if (journal) journal(`closed ${code}`);
         if (code === 4504) go('quarantined');
         else if (status.get().at !== 'connecting' || situation.get().at > 0) go('down');
       },
@@ -118,7 +149,16 @@ export function openTerminal(o: TerminalOpts): Terminal {
   }
 
   function late(): void {
-    import('./journal').then((m) => { journal = journal || m.openJournal({ kind: o.kind, app, boot, id: newKey, link: () => link, welcome: last }); }, () => undefined);
+    import('./journal').then((m) => {
+      if (journal) return;
+      journal = m.openJournal({
+        kind: o.kind, app, boot, id: newKey, link: () => link, welcome: last, api, nowUs: clock.nowUs, show: overlay.set, loud: setLoudness,
+        situation: () => situation.get().value,
+        busy: () => serving(situation.get().value) || Date.now() - touchedAt < TOUCHED_MS,
+        fresh: () => situation.get().at >= upAt,
+      });
+      for (const f of held) journal(f);
+    }, () => undefined);
   }
 
   async function forget(): Promise<void> {
@@ -149,11 +189,15 @@ export function openTerminal(o: TerminalOpts): Terminal {
     }
   }
 
+  situation.subscribe(() => {
+    if (journal) journal('');
+  });
   void start();
 
   return {
     status,
     situation,
+    overlay,
     api,
     clock,
     link: () => link,

@@ -30,7 +30,7 @@ export interface Situation {
   ticket: null | Ticket;
   session: null | {
     id: string; ver: number; kind: 'consult' | 'mediation'; state: SessionState;
-    room_id: string; participant_id: string; epoch: number; mediator: Mediator; suspended_until_at: number | null;
+    room_id: string; participant_id: string; epoch: number; fence: number; mediator: Mediator; suspended_until_at: number | null;
     /** The short written answer of a consult, '' while there is none. */
     answer?: string;
   };
@@ -42,7 +42,8 @@ export interface Situation {
 
 export interface RoomReady {
   session_id: string; room_id: string; epoch: number; participant_id: string; attach: string;
-  rtc: { url: string; ticket: string; ice: RTCIceServer[] };
+  /** url leads to the room's node; fence grows when the room moves. */
+  rtc: { url: string; node: string; fence: number; ticket: string; ice: RTCIceServer[] };
 }
 
 export interface CaptureLink { url: string; code: string; qr_svg: string; expires_at: number }
@@ -66,7 +67,7 @@ export interface Desk {
   seat: Seat;
   offer: null | { id: string; ver: number; until_at: number; lease_ms: number; ticket: TicketDigest };
   session: null | {
-    id: string; ver: number; kind: string; state: SessionState; room_id: string; participant_id: string; epoch: number; started_at: number;
+    id: string; ver: number; kind: string; state: SessionState; room_id: string; participant_id: string; epoch: number; fence: number; started_at: number;
     ticket: TicketDigest; until_at: number | null;
     /** The citizen's visit at a shared terminal is over: nobody comes back. */
     left: boolean;
@@ -83,11 +84,16 @@ export interface Desk {
 
 export interface DeviceRow {
   id: string; name: string; serial: string; kind: string; class: string; model: string; unit_id: string; place: string[]; life: string; presence: string;
-  chip: string; use: string; app_ver: string; engine: string; key_store: string; since_at: number; seen_at: number; cause: string; simulated: boolean; rtt_ms: number | null;
+  chip: string; tier: string; use: string; app_ver: string; engine: string; key_store: string; since_at: number; seen_at: number; cause: string; simulated: boolean; rtt_ms: number | null;
+  day?: string; // the last 24 hours, a letter an hour: o online, p part of it, x off, - unknown
 }
 export interface UnitRow { id: string; code: string; name: string; level: string; parent_id: string; sample: boolean; devices: number; online: number }
 export interface Overview {
-  devices: { total: number; online: number; suspect: number; offline: number };
+  devices: { total: number; online: number; suspect: number; offline: number; lost: number; fault: number; quarantined: number };
+  today: { met: number; missed: number; wait_p50_ms: number; wait_p95_ms: number };
+  handoffs: { queued: number; dead: number };
+  gateways: { node: string; state: string; links: number; rooms: number; at: number }[];
+  losses: { node: string; why: string; at: number; links: number; back: number; moving: number; off: number; settled_at: number }[];
   tickets: { waiting: number; ringing: number; serving: number };
   seats: { ready: number; busy: number; away: number };
   sessions: { live: number }; rated: { count: number; avg: number }; now_at: number;
@@ -95,7 +101,7 @@ export interface Overview {
 
 // ---- the link heyi.v1 (docs/protocol.md §4)
 
-export interface Frame<B = unknown> { v: 1; t: string; id?: number; re?: number; seq?: number | undefined; ack?: number; at?: number; err?: WireError; b?: B; flags?: number }
+export interface Frame<B = unknown> { v: 1; t: string; id?: number; re?: number; seq?: number | undefined; ack?: number | undefined; at?: number; err?: WireError; b?: B; flags?: number }
 export interface WireError { code: number; reason: string; temporary?: boolean; retry_after_ms?: number; field?: string; ref?: string }
 
 export interface Challenge { nonce: string; server: string; node: string; now_at: number; algs: string[]; auth_timeout_ms: number; max_frame: number }
@@ -110,11 +116,19 @@ export interface Welcome {
   link: string; epoch: number; access?: Access | null; ping: { every_s: number; dead_after_s: number };
   reconnect: ReconnectRule; limits: { max_frame: number; per_s: number; burst: number }; now_at: number;
   desired_ver?: string; tz?: string; lane?: string; degraded?: boolean;
-  resumed?: boolean; gap?: boolean; down?: { stream: string; next: number }; up?: { stream: string; acked: number };
+  resumed?: boolean; gap?: boolean; down?: { stream: string; next: number; tail?: number }; up?: { stream: string; acked: number };
   want?: string[]; want_within_ms?: number;
 }
 /** Where a terminal stands in both durable streams, as connect says it. */
 export interface Resume { down?: { stream?: string; seq?: number }; up: { stream: string; seq?: number } }
+/** An operator's command to this terminal, and its end. */
+export interface CmdOrder { cmd_id: string; name: string; args?: Record<string, unknown>; not_after_at: number; idempotent?: boolean; lock?: string; coalesce?: boolean; when_busy: string }
+export interface CmdCancel { cmd_id: string; why?: string }
+export type CmdState = 'accepted' | 'running' | 'succeeded' | 'failed' | 'rejected' | 'expired' | 'cancelled' | 'superseded' | 'unknown';
+/** What a command lays over the page: words to read, or the notice that a picture of the page is taken. */
+export type Overlay =
+  | { kind: 'message'; id: string; text: string; speak: boolean; until: number; ok: () => void }
+  | { kind: 'notice'; id: string; reason: string };
 export interface NudgeBody { id: string; ver: number; why?: string }
 
 // ---- the media line

@@ -60,7 +60,7 @@ function Workplace({ staff }: { staff: Staff }) {
   const camera = useCamera(active || (trying && scene === 'idle'));
   const { refetch } = work;
   const reread = useCallback(() => void refetch().catch(() => undefined), [refetch]);
-  const call = useCall(staff, active && desk?.session ? desk.session.id : '', camera.stream, reread);
+  const call = useCall(staff, active && desk?.session ? desk.session.id : '', desk?.session?.fence ?? 0, camera.stream, reread);
 
   const sessionId = desk?.session?.id ?? desk?.wrap_up?.session_id ?? '';
   const noteNow = desk?.session?.note ?? desk?.wrap_up?.note ?? null;

@@ -13,7 +13,7 @@ const nothing = createStore<RoomView | null>(null);
  * The desk's place in the video room of a session: entered as soon as the session exists, left when `session` is ''.
  * Own camera and microphone are sent at once; the room itself comes back after any break.
  */
-export function useCall(staff: Staff, session: string, stream: MediaStream | null, reread: () => void): Call {
+export function useCall(staff: Staff, session: string, fence: number, stream: MediaStream | null, reread: () => void): Call {
   const [room, setRoom] = useState<Room | null>(null);
   useEffect(() => {
     if (session === '') return;
@@ -32,6 +32,10 @@ export function useCall(staff: Staff, session: string, stream: MediaStream | nul
   useEffect(() => {
     if (room !== null && (stream !== null || room.get().publishing)) void room.publish(stream);
   }, [room, stream]);
+
+  useEffect(() => {
+    if (room !== null) room.placed(fence);
+  }, [room, fence]);
 
   return useMemo(() => ({ room }), [room]);
 }

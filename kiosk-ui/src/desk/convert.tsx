@@ -41,6 +41,7 @@ export function ConvertDialog({ staff, session, category, matter, onDone, onClos
     <Modal
       open
       width={600}
+      mask={{ closable: false }} // a stray click beside the form loses nothing
       title={t('conv.title')}
       onCancel={onClose}
       footer={[

@@ -21,6 +21,7 @@ export function CloseDialog({ m, d, onClose }: Parts & { onClose: () => void }) 
     <Modal
       open
       width={520}
+      mask={{ closable: false }} // a stray click beside the form loses nothing
       title={t('end.title')}
       onCancel={onClose}
       footer={[<Button key="no" onClick={onClose}>{t('cancel')}</Button>, <Button key="go" type="primary" danger disabled={!ready} loading={m.busy === 'close'} onClick={() => void go()}>{t('end.go')}</Button>]}

@@ -135,6 +135,7 @@ function SignDialog({ work, m, d, onClose }: Parts & { onClose: () => void }) {
     <Modal
       open
       width={640}
+      mask={{ closable: false }} // a stray click beside the form loses nothing
       title={t('sg.dialog')}
       onCancel={onClose}
       footer={[<Button key="no" onClick={onClose}>{t('cancel')}</Button>, <Button key="go" type="primary" disabled={!ready} loading={m.busy === 'sign'} onClick={() => void go()}>{t('sg.dialog.go')}</Button>]}

@@ -50,8 +50,8 @@ const clearedFor = 4000;
 const wipeRetry = 3000;
 
 export function openCounter(leave: () => void = () => location.replace('/kiosk')): Counter {
-  const terminal = openTerminal({ kind: 'kiosk', model: 'browser-kiosk' });
   const speaker = createSpeaker();
+  const terminal = openTerminal({ kind: 'kiosk', model: 'browser-kiosk' });
   const steps = createStore<Steps>(noSteps);
   const eye = createStore<Eye>({ camera: 'unknown', stream: null, problem: null });
   const capture = createStore<CaptureLink | null>(null);

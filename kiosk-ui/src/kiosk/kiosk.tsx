@@ -3,6 +3,7 @@ import { useStore, useTick } from '../core/hooks.preact';
 import { hourMinute } from '../core/clock';
 import type { DisputeView } from '../core/dispute';
 import { createStore } from '../core/store';
+import { Laid } from '../light/overlay';
 import { coversAll, LineStrip, StatusScreen } from '../light/status';
 import { Attract, Category, Kind, Language } from './ask';
 import { CallScreen, RingScreen } from './call';
@@ -109,6 +110,7 @@ export function Kiosk() {
       {visit && scene !== 'call' && !asked && <Say text={line} onRead={() => c.speaker.say(line, true)} />}
       {visit && <Foot low={low} big={big} onLow={() => setLow(!low)} onBig={() => setBig(!big)} onEnd={end} />}
       {sure && <Sure scene={scene} onGo={() => setSure(false)} onEnd={() => { setSure(false); void c.wipe('left'); }} />}
+      <Laid terminal={c.terminal} speaker={c.speaker} />
       {left !== null && <IdleQuestion c={c} left={left} onGo={() => idle.touch()} />}
     </div>
   );

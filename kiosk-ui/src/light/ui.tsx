@@ -1,6 +1,8 @@
 // Small parts that kiosk, phone and tablet share.
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { useStore } from '../core/hooks.preact';
 import { play } from '../core/rtc/media';
+import { loudness } from '../core/volume';
 
 /** A code made by the server, as an image: no markup of a foreign answer enters the page. */
 export const Qr = ({ svg, label }: { svg: string; label: string }) => (
@@ -16,6 +18,10 @@ export function Player(p: { stream: MediaStream | null; class?: string; muted?: 
     v.muted = !!p.muted;
     play(v, p.stream).then((ok) => { if (!ok && p.onRefused) p.onRefused(); }, () => undefined);
   }, [p.stream, p.muted]);
+  const loud = useStore(loudness);
+  useEffect(() => {
+    if (el.current) el.current.volume = loud / 100;
+  }, [loud]);
   return <video ref={el} class={`${p.class || ''}${p.mirror ? ' mirror' : ''}`} autoplay playsInline muted={p.muted} aria-label={p.label} />;
 }
 

@@ -24,8 +24,8 @@ function instance(): string {
   return fresh;
 }
 
-/** look is called for every frame with its topic, and with '' when the line came up or went for good. */
-export function openLine(o: { api: Api; clock: Clock; tokens: string; screen: string; look: (topic: string) => void }): Line {
+/** look is called for every frame with its topic and why, and with '' when the line came up or went for good. */
+export function openLine(o: { api: Api; clock: Clock; tokens: string; screen: string; look: (topic: string, why?: string) => void }): Line {
   const state = createStore<LineState>('down');
   const me = instance();
   const link = openLink({
@@ -37,7 +37,7 @@ export function openLine(o: { api: Api; clock: Clock; tokens: string; screen: st
       return () => Promise.resolve({ kind: 'session', token, screen: o.screen, instance: me });
     },
     serving: () => true,
-    onFrame: (t) => o.look(t),
+    onFrame: (t, b) => o.look(t, ((b || {}) as { why?: string }).why),
     onUp(w) {
       o.clock.sync(w.now_at);
       state.set('up');

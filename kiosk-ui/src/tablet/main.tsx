@@ -1,6 +1,7 @@
 import '../core/old';
 import '../core/tokens.css';
 import './tablet.css';
+import '../light/overlay.css';
 import { render } from 'preact';
 import { Tablet } from './tablet';
 

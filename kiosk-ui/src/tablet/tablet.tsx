@@ -4,9 +4,11 @@ import { type ApiError, asApiError, createApi } from '../core/api';
 import { hourMinute, hourMinuteSecond } from '../core/clock';
 import { createFact } from '../core/facts';
 import { useFact, useStore, useTick } from '../core/hooks.preact';
+import { createSpeaker } from '../core/speak';
 import { openTerminal, type Terminal } from '../core/terminal';
 import type { Desk, Me } from '../core/types';
 import { Icon } from '../light/icons';
+import { Laid } from '../light/overlay';
 import { coversAll, LineStrip, StatusScreen } from '../light/status';
 import { useBusy } from '../light/ui';
 import { err, langs, role, t } from './t';
@@ -15,6 +17,7 @@ const staleAfter = 30_000;
 
 export function Tablet() {
   const terminal = useMemo(() => openTerminal({ kind: 'tablet', model: 'browser-tablet' }), []);
+  const speaker = useMemo(createSpeaker, []);
   useEffect(() => () => terminal.close(), [terminal]);
   const status = useStore(terminal.status);
   const { value: s } = useFact(terminal.situation);
@@ -35,6 +38,7 @@ export function Tablet() {
         <p class="time">{hourMinute(terminal.clock.nowUs())}</p>
       </header>
       <LineStrip terminal={terminal} />
+      <Laid terminal={terminal} speaker={speaker} />
       <main>
         {me === null && <SignIn onMe={(m) => { signed.set(true); setMe(m); }} />}
         {me !== null && me !== 'asking' && <Board me={me} terminal={terminal} onOut={() => { signed.set(false); setMe(null); }} />}

@@ -14,6 +14,7 @@ export function App({ tv, loader }: { tv: Tv; loader: Loader }) {
   const s = useStore(tv.term.situation).value;
   const local = useStore(tv.local);
   const status = useStore(tv.term.status);
+  const laid = useStore(tv.term.overlay);
   const screen = screenOf(s, local);
   return (
     <TvContext.Provider value={tv}>
@@ -21,6 +22,7 @@ export function App({ tv, loader }: { tv: Tv; loader: Loader }) {
         <Lazy key={screen.base} loader={loader} meanwhile={<Starting />} draw={(parts) => late(parts, screen.base, s, local, status)} />
       )}
       {screen.over && over(screen.over, screen.base, s, loader)}
+      {laid && <Lazy key={laid.id} loader={loader} meanwhile={null} draw={(p) => <p.Laid o={laid} />} />}
     </TvContext.Provider>
   );
 }

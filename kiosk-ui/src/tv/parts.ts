@@ -9,6 +9,7 @@ export { createMatter } from './dispute/matter';
 export { MatterScreen, Withdraw } from './dispute/screen';
 export { Claim } from './claim/claim';
 export { Help } from './help/help';
+export { Laid } from './notice/laid';
 export { Parked, Refused, Trouble, Unsupported } from './notice/stops';
 export { Phone } from './phone/phone';
 export { Bye, Rating } from './rating/rating';

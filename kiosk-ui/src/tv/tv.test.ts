@@ -8,7 +8,7 @@ import { createFact } from '../core/facts';
 import type { Speaker } from '../core/speak';
 import { createStore } from '../core/store';
 import type { Terminal, TerminalStatus } from '../core/terminal';
-import type { Situation, Ticket } from '../core/types';
+import type { Overlay, Situation, Ticket } from '../core/types';
 import { createCaptures } from './captures';
 import { createMatter } from './dispute/matter';
 import type { Parts } from './lazy';
@@ -20,6 +20,7 @@ let calls: string[];
 let refuse: Record<string, ApiError>;
 let status: ReturnType<typeof createStore<TerminalStatus>>;
 let term: Terminal;
+const overlay = createStore<Overlay | null>(null);
 let tv: Tv;
 let kept: Memory;
 let left: number;
@@ -100,6 +101,7 @@ beforeEach(() => {
   term = {
     status, api, clock: createClock(), link: () => null, resume: () => { calls.push('resume'); }, onFrame: () => () => undefined, close: () => undefined,
     situation: createFact<Situation>({ fetch: () => api.get('/situation'), ver: (s) => s.ver }),
+    overlay,
   };
 });
 afterEach(() => {
@@ -307,4 +309,15 @@ test('a code that a phone has used is not shown again', async () => {
   expect(tv.captures.get().link).toEqual(fresh);
   await set({ capture: { paired: true, live: false } });
   expect(tv.captures.get().link).toBeNull();
+});
+
+test('a message hides what Back and the digits would do', async () => {
+  const ok = vi.fn();
+  overlay.set({ kind: 'message', id: 'c', text: '停水', speak: false, until: 0, ok });
+  expect(tv.key({ cmd: 'digit', n: 0 })).toBe(true);
+  expect(tv.key({ cmd: 'move', dir: 'l' })).toBe(false);
+  expect(ok).not.toHaveBeenCalled();
+  expect(tv.key({ cmd: 'back' })).toBe(true);
+  expect(ok).toHaveBeenCalledOnce();
+  overlay.set(null);
 });

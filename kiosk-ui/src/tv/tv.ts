@@ -8,6 +8,7 @@ import { createScreens, type HistoryLike } from '../core/screens';
 import type { Speaker } from '../core/speak';
 import { createStore, type Readable } from '../core/store';
 import type { Terminal } from '../core/terminal';
+import { loudness, setLoudness } from '../core/volume';
 import type { Lang, Situation, Ticket, TicketKind, Visit } from '../core/types';
 import type { CallLine } from './call/line';
 import { roomOf } from './call/room-of';
@@ -101,7 +102,8 @@ export function createTv(d: TvDeps): Tv {
   const local = createStore<Local>({ fatal: null, line: 'up', home: d.memory.home, left: d.memory.left, bye: null, matter: false, layers: screens.layers() });
   const busy = createStore(false);
   const bar = createStore(true);
-  const volume = createStore(6);
+  const steps = () => Math.round(loudness.get() / 12.5);
+  const volume = createStore(steps());
   let visitSeen = d.memory.visit;
   let lastKey = Date.now();
   let barTimer: ReturnType<typeof setTimeout> | undefined;
@@ -287,6 +289,11 @@ export function createTv(d: TvDeps): Tv {
       lastKey = Date.now();
       voice.unlock();
       voice.hush();
+      const o = term.overlay.get();
+      if (o && o.kind === 'message' && (c.cmd === 'back' || c.cmd === 'digit')) { // it hides what these keys would do
+        if (c.cmd === 'back') o.ok();
+        return true;
+      }
       if (base === 'matter') return !screen().over && late!.matter.key(c);
       if (base !== 'call' || screen().over) return false;
       const hidden = !bar.get();
@@ -391,9 +398,10 @@ export function createTv(d: TvDeps): Tv {
     retry: () => term.resume(),
     command,
     ask: screens.push,
-    setVolume: (v) => volume.set(Math.max(0, Math.min(8, v))),
+    setVolume: (v) => setLoudness(v * 12.5),
   };
 
+  loudness.subscribe(() => volume.set(steps()));
   term.situation.subscribe(learn);
   term.status.subscribe(watchLine);
   setInterval(watchLine, 1000);

@@ -74,7 +74,11 @@ export function keepRoom(o: { api: Api; attach: Attach; onReread: () => void }):
   return {
     get: store.get,
     subscribe: store.subscribe,
-    follow: (s) => enter(roomWanted(s)),
+    follow(s) {
+      enter(roomWanted(s));
+      const room = store.get();
+      if (room && s && s.session) room.placed(s.session.fence);
+    },
     enter,
     attach(kind) {
       if (kind === attach) return;

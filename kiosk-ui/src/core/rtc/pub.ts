@@ -14,8 +14,10 @@ export interface Pub {
   answer(b: RTCSdp): Promise<void>;
   /** ICE restart on the same connection. */
   restart(): Promise<void>;
-  /** A new connection, with the same stream. */
+  /** A new connection, with the same stream; the old one sends on until it is up. */
   renew(): Promise<void>;
+  /** Closes what sends now; renew() begins again. */
+  cut(): void;
   profile(p: RTCProfile): void;
   /** Video off or on without touching the stream (sound first). */
   video(on: boolean): void;
@@ -27,6 +29,7 @@ export interface Pub {
 
 export function createPub(deps: PubDeps): Pub {
   let pc: RTCPeerConnection | null = null;
+  let last: RTCPeerConnection | null = null; // sends on until pc is up
   let audio: RTCRtpSender | null = null;
   let video: RTCRtpSender | null = null;
   let stream: MediaStream | null = null;
@@ -36,6 +39,13 @@ export function createPub(deps: PubDeps): Pub {
   let gen = 0; // counts connections: an ICE restart keeps it, a new connection raises it
   let restartDue = false; // asked for while an offer was out
   let black: MediaStreamTrack | null = null;
+
+  const up = (c: RTCPeerConnection | null): boolean => !!c && (c.iceConnectionState === 'connected' || c.iceConnectionState === 'completed');
+
+  function part(): void {
+    if (last) last.close();
+    last = null;
+  }
 
   const track = (kind: 'audio' | 'video') => (stream ? stream.getTracks().find((t) => t.kind === kind) || null : null);
 
@@ -64,7 +74,11 @@ export function createPub(deps: PubDeps): Pub {
     c.onicecandidate = (e) => {
       if (e.candidate && c === pc) deps.send('rtc.ice', { pc: 'pub', gen, candidate: e.candidate.candidate, mid: e.candidate.sdpMid || '', mline: e.candidate.sdpMLineIndex || 0 });
     };
-    c.oniceconnectionstatechange = () => { if (c === pc) deps.state(c.iceConnectionState); };
+    c.oniceconnectionstatechange = () => {
+      if (c !== pc) return;
+      if (up(c)) part();
+      deps.state(c.iceConnectionState);
+    };
     return c;
   }
 
@@ -109,7 +123,10 @@ export function createPub(deps: PubDeps): Pub {
     gen++;
     restartDue = false;
     pc = build();
-    if (old) old.close();
+    if (old && up(old)) {
+      part();
+      last = old;
+    } else if (old) old.close();
     if (!videoOn) await put();
     await offer(false);
   }
@@ -135,6 +152,11 @@ export function createPub(deps: PubDeps): Pub {
     },
     restart: () => offer(true),
     renew,
+    cut() {
+      part();
+      if (pc) pc.close();
+      pc = null;
+    },
     profile(p) {
       profile = p;
       shape();
@@ -144,9 +166,10 @@ export function createPub(deps: PubDeps): Pub {
       videoOn = on;
       void put();
     },
-    alive: () => !!pc && (pc.iceConnectionState === 'connected' || pc.iceConnectionState === 'completed'),
+    alive: () => up(pc),
     close() {
       begun = false;
+      part();
       if (pc) pc.close();
       pc = null;
       if (black) black.stop();

@@ -52,6 +52,8 @@ export interface Room extends Readable<RoomView> {
   /** Sizes at which tiles are drawn, in device pixels. */
   want(tiles: { track: string; w: number; h: number; visible: boolean }[]): void;
   stats(): RoomStats;
+  /** What the page's fact says of the room: the placement. A newer one than that of our entry: we go there. */
+  placed(fence: number): void;
   /** Comes back after 'replaced' (the person chose this window) or looks at once during a break. */
   resume(): void;
   close(): void;
@@ -68,6 +70,19 @@ export interface RoomOpts {
 const admitRetry = 2000;
 const statsEvery = 2000;
 const captionsKept = 20;
+
+const reloadMark = 'heyi.reloaded';
+
+/** A reload leads back into the call. Not twice in a minute: then it did not help. */
+function reloadOnce(): void {
+  try {
+    if (Date.now() - Number(sessionStorage.getItem(reloadMark) || 0) < 60000) return;
+    sessionStorage.setItem(reloadMark, String(Date.now()));
+  } catch {
+    return; // nobody would remember
+  }
+  location.reload();
+}
 
 function codecs(): string[] {
   const r = typeof RTCRtpReceiver !== 'undefined' ? RTCRtpReceiver : null;
@@ -151,12 +166,40 @@ export function openRoom(o: RoomOpts): Room {
     tellWish();
   }
 
+  /** Asks for the entry; while the room has no node the server says when to ask again, and it is soon. */
+  async function enter(): Promise<RoomReady> {
+    for (;;) {
+      try {
+        return await o.entry();
+      } catch (e) {
+        const err = asApiError(e);
+        if (err.code !== 'session.moving' || closed || halted) throw err;
+        patch({ code: err.code });
+        await new Promise((next) => setTimeout(next, err.retryMs * (0.8 + 0.4 * Math.random())));
+      }
+    }
+  }
+
+  /** The room stands elsewhere. What we have plays on only when its node said so; else it is closed first. */
+  let drained = false;
+  let followed = 0;
+  function follow(r: RoomReady): void {
+    const moved = ready !== null && r.rtc.fence > ready.rtc.fence;
+    ready = r;
+    if (moved && !drained) {
+      sub.close();
+      pub.cut();
+      draw();
+    }
+    drained = false;
+  }
+
   const link: Link = openLink({
     path: () => (ready && ready.rtc.url ? ready.rtc.url : '/ws/rtc'),
-    profile: () => 'attended',
+    profile: () => 'call',
     async auth() {
       try {
-        ready = await o.entry();
+        follow(await enter());
       } catch (e) {
         const err = asApiError(e);
         patch({ code: err.code });
@@ -166,8 +209,8 @@ export function openRoom(o: RoomOpts): Room {
         }
         throw err;
       }
-      patch({ self: ready.participant_id });
-      const ticket = ready.rtc.ticket;
+      const { participant_id, rtc: { ticket } } = ready!;
+      patch({ self: participant_id });
       return () => Promise.resolve({ kind: 'room', ticket });
     },
     onFrame: frame,
@@ -259,6 +302,10 @@ export function openRoom(o: RoomOpts): Room {
       case 'rtc.restart':
         if ((b as { pc: string }).pc === 'pub' && pub.begun) void pub.restart();
         break;
+      case 'rtc.move':
+        drained = (b as { why: string }).why === 'drain';
+        link.redial();
+        break;
       case 'rtc.fail':
         fail(b as { code: string; retry_ms?: number });
         break;
@@ -286,6 +333,9 @@ export function openRoom(o: RoomOpts): Room {
         break;
       case 'rtc.draining': // the node leaves: its picture plays on until the next one has us
         setTimeout(() => { if (!closed && !halted) link.redial(); }, Math.max(500, f.retry_ms || 0));
+        break;
+      case 'rtc.frozen': // the node cannot ask anybody; what plays plays on
+        setTimeout(() => tellMutes(true), Math.max(1000, f.retry_ms || 0));
         break;
       case 'rtc.stale_epoch': // a mute under an old room: say it again under the present one
         tellMutes(true);
@@ -422,6 +472,11 @@ export function openRoom(o: RoomOpts): Room {
     if (sends && pub.begun) pubLadder.shaken();
   };
   const visible = () => { if (document.visibilityState === 'visible') shaken(); };
+  // this page was loaded before the room's node joined: its policy does not know that address, a fresh page does
+  const blocked = (e: SecurityPolicyViolationEvent) => {
+    if (ready && e.blockedURI && ready.rtc.url.indexOf(e.blockedURI.replace(/\/$/, '')) === 0) reloadOnce();
+  };
+  document.addEventListener('securitypolicyviolation', blocked);
   window.addEventListener('online', shaken);
   document.addEventListener('visibilitychange', visible);
 
@@ -448,6 +503,12 @@ export function openRoom(o: RoomOpts): Room {
       tellWish();
     },
     stats: () => last,
+    placed(fence) {
+      // a line that is down asks by itself and goes there; one that is up is told once
+      if (!ready || closed || halted || !link.up || fence <= Math.max(ready.rtc.fence, followed)) return;
+      if (fence !== Infinity) followed = fence;
+      link.redial();
+    },
     resume() {
       if (closed) return;
       if (halted) {
@@ -464,6 +525,7 @@ export function openRoom(o: RoomOpts): Room {
       clearTimeout(wantTimer);
       window.removeEventListener('online', shaken);
       document.removeEventListener('visibilitychange', visible);
+      document.removeEventListener('securitypolicyviolation', blocked);
       subLadder.close();
       pubLadder.close();
       link.close();

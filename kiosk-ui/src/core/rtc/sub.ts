@@ -21,6 +21,8 @@ export interface Sub {
   close(): void;
 }
 
+const patience = 1500; // a lobby brings nothing, whoever waits for it
+
 interface Conn { pc: RTCPeerConnection; session: string; ids: Map<string, string>; byId: Map<string, MediaStreamTrack>; up: boolean; gen: number }
 
 export function createSub(deps: SubDeps): Sub {
@@ -41,10 +43,24 @@ export function createSub(deps: SubDeps): Sub {
     pc.oniceconnectionstatechange = () => {
       const s = pc.iceConnectionState;
       c.up = s === 'connected' || s === 'completed';
-      if (c.up && c === next) swap(c);
+      if (c.up && c === next) arrive(c);
       if (c === (next || now)) deps.state(s);
     };
     return c;
+  }
+
+  /** The new connection is up. While the old one plays, it takes over when it has a picture or sound to show. */
+  function arrive(c: Conn): void {
+    if (!now || !now.up) {
+      swap(c);
+      return;
+    }
+    const here = () => { if (c === next) swap(c); };
+    setTimeout(here, patience);
+    for (const t of Array.from(c.byId.values())) {
+      if (!t.muted) here();
+      else t.onunmute = here;
+    }
   }
 
   function swap(c: Conn): void {

@@ -38,7 +38,12 @@ export function openParty(grant: PartyGrant, onOver: (e: ApiError) => void): Par
     const { stream } = eye.view.get();
     if (r && stream && !r.get().publishing) void r.publish(stream);
   };
-  const line = openLine({ api, clock, tokens: '/links/mine/link-tokens', screen: 'phone', look: () => dispute.nudge() });
+  const look = (topic: string, why?: string): void => {
+    const r = room.get();
+    if (r && topic === 'rtc.move' && why === 'lost') r.placed(Infinity); // the dispute does not say where its room is
+    dispute.nudge();
+  };
+  const line = openLine({ api, clock, tokens: '/links/mine/link-tokens', screen: 'phone', look });
 
   const offs = [
     dispute.subscribe(() => {

@@ -81,6 +81,7 @@ export function createLine(o: { api: Api; reread: () => void; load: () => Promis
     }
     const attach = attachOf(s.capture.paired, view.get().devices, view.get().camProblem !== null);
     if (key !== `${want.session}:${attach}`) open(want.session, attach);
+    else if (room && s.session) room.placed(s.session.fence);
     if (want.open) start();
   }
 

@@ -47,13 +47,13 @@ export function Screen(p: ScreenProps) {
 }
 
 /** Veil is a question or a sheet above a screen; the screen below keeps running and stays dimmed. */
-export function Veil(p: { name: string; say: string; label: string; class?: string; children: ComponentChildren }) {
+export function Veil(p: { name: string; say: string; mute?: boolean; label: string; class?: string; children: ComponentChildren }) {
   const tv = useTv();
   const ref = useRef<HTMLDivElement>(null);
   useLayoutEffect(() => tv.pad.enter(ref.current!, p.name, 1), [p.name]);
   useEffect(() => {
     const before = tv.voice.said.get();
-    tv.say(p.say);
+    (p.mute ? tv.caption : tv.say)(p.say);
     return () => tv.caption(before);
   }, [p.name]);
   return <div class={`veil ${p.class || ''}`} ref={ref} role="dialog" aria-modal="true" aria-label={p.label}>{p.children}{p.class !== 'full' && <div class="hint lone"><SayBar /></div>}</div>;
