@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { type Api, ApiError } from '../src/core/api';
 import type { DisputeView, MyDispute } from '../src/core/dispute';
 import { refusedWait } from '../src/core/rtc/room';
+import { createPress } from '../src/phone/paired';
 import { meetingOf } from '../src/phone/party/session';
 
 describe('the meeting of a party', () => {
@@ -29,5 +31,31 @@ describe('the meeting of a party', () => {
     expect([1, 3].map((n) => refusedWait('session.state', n, 0.5))).toEqual([1500, 1500]);
     expect([0, 0.5, 1].map((r) => refusedWait('session.none', 4, r))).toEqual([15000, 22500, 30000]);
     expect(refusedWait('session.full_attached', 9, 0.5)).toBe(1500);
+  });
+});
+
+describe('pairing', () => {
+  const refuse = (status: number, code: string) => () => Promise.reject(new ApiError(status, code));
+  const nobody = refuse(401, 'auth.required');
+  const grant = (id: string) => () => Promise.resolve({ grant_id: id, csrf: 'c' });
+  function press(mine: (() => Promise<unknown>)[], redeem: (() => Promise<unknown>)[]) {
+    const api = { get: () => mine.shift()!(), post: () => redeem.shift()!() } as unknown as Api;
+    return createPress(api, { code: '1234-5678' });
+  }
+
+  it('gives the new grant', () => expect(press([nobody], [grant('b')])()).resolves.toMatchObject({ grant_id: 'b' }));
+  it('never takes the grant of another terminal for a refused code', () =>
+    expect(press([grant('a'), grant('a')], [refuse(409, 'token.spent')])()).rejects.toMatchObject({ code: 'token.spent' }));
+  it('finds the grant of a press whose answer was lost', async () => {
+    const p = press([grant('a'), refuse(0, 'net.down'), grant('b')], [refuse(0, 'net.down'), refuse(409, 'token.spent')]);
+    await expect(p()).rejects.toMatchObject({ code: 'net.down' });
+    await expect(p()).resolves.toMatchObject({ grant_id: 'b' });
+  });
+  it('spends nothing before it knows what it held', async () => {
+    const redeem = [grant('b')];
+    const p = press([refuse(0, 'net.down'), grant('a')], redeem);
+    await expect(p()).rejects.toMatchObject({ code: 'net.down' });
+    expect(redeem).toHaveLength(1);
+    await expect(p()).resolves.toMatchObject({ grant_id: 'b' });
   });
 });
