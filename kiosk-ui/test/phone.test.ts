@@ -1,7 +1,9 @@
-import { describe, expect, it } from 'vitest';
+// @vitest-environment happy-dom
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type Api, ApiError } from '../src/core/api';
 import type { DisputeView, MyDispute } from '../src/core/dispute';
 import { refusedWait } from '../src/core/rtc/room';
+import { createEye } from '../src/phone/eye';
 import { createPress } from '../src/phone/paired';
 import { meetingOf } from '../src/phone/party/session';
 
@@ -57,5 +59,56 @@ describe('pairing', () => {
     await expect(p()).rejects.toMatchObject({ code: 'net.down' });
     expect(redeem).toHaveLength(1);
     await expect(p()).resolves.toMatchObject({ grant_id: 'b' });
+  });
+});
+
+describe('camera', () => {
+  type Track = { stopped: boolean; onended: (() => void) | null; stop: () => void };
+  const asks: ((s: MediaStream) => void)[] = [];
+  const made: Track[] = [];
+  const stream = () => {
+    const list = [0, 1].map((): Track => {
+      const t: Track = { stopped: false, onended: null, stop: () => { t.stopped = true; } };
+      return t;
+    });
+    made.push(...list);
+    return { getTracks: () => list } as unknown as MediaStream;
+  };
+  const answer = async (n: number) => {
+    asks[n]!(stream());
+    await new Promise((r) => setTimeout(r));
+  };
+  beforeEach(() => {
+    asks.length = made.length = 0;
+    vi.stubGlobal('navigator', { mediaDevices: { getUserMedia: () => new Promise<MediaStream>((ok) => { asks.push(ok); }) } });
+  });
+  afterEach(() => { vi.unstubAllGlobals(); });
+
+  it('is asked for once when both tracks end', async () => {
+    const eye = createEye(() => undefined);
+    void eye.open();
+    await answer(0);
+    for (const t of made) t.onended!();
+    expect(asks).toHaveLength(2);
+    await answer(1);
+    expect(eye.view.get().state).toBe('on');
+    eye.close();
+    expect(made.every((t) => t.stopped)).toBe(true);
+  });
+  it('keeps the last answer only, whichever comes first, and none after it was closed', async () => {
+    const heard: MediaStream[] = [];
+    const eye = createEye((s) => heard.push(s));
+    void eye.open();
+    void eye.open();
+    await answer(1);
+    await answer(0);
+    expect(heard).toHaveLength(1);
+    expect(made.map((t) => t.stopped)).toEqual([false, false, true, true]);
+    void eye.open();
+    eye.close();
+    await answer(2);
+    expect(made.every((t) => t.stopped)).toBe(true);
+    void eye.open();
+    expect(asks).toHaveLength(3);
   });
 });
