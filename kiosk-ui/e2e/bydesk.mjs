@@ -292,8 +292,10 @@ async function draft({ server }, desk, h) {
   await todo.put('最晚哪天', later(45));
   await waitText(desk, /没存上，正在一直试。写的都还在/, LONG);
   await look(desk, 'desk-unsaved');
+  const back = lineUp(desk);
   await server.start();
   await h.saved();
+  await back; // else its coming back would take the seat from the second window
   check(/当面看过/.test(await todo.field('怎么做').inputValue()), 'what was written while the server was away is there');
 
   // two windows of one desk write the same draft
@@ -325,6 +327,11 @@ async function draft({ server }, desk, h) {
   await look(desk, 'desk-preview');
   await desk.click('button:has-text("接着写")');
 }
+
+/** The page's next line to the server stands: a frame came on it. */
+const lineUp = (page) => new Promise((ok) => {
+  page.on('websocket', (ws) => { if (new URL(ws.url()).pathname === '/ws/v1') ws.once('framereceived', () => ok()); });
+});
 
 /** Somebody presses 这条看不懂. */
 async function puzzled(desk, other, h) {

@@ -65,7 +65,7 @@ function Workplace({ staff }: { staff: Staff }) {
   const sessionId = desk?.session?.id ?? desk?.wrap_up?.session_id ?? '';
   const noteNow = desk?.session?.note ?? desk?.wrap_up?.note ?? null;
   const open = useMemo(() => (sessionId !== '' && noteNow !== null ? { session: sessionId, note: noteNow } : null), [sessionId, noteNow]);
-  const book = useNotebook(staff.api, open, refetch);
+  const { book, books } = useNotebook(staff.api, open, scene === 'wrap', refetch);
   const answer = useAnswer(book);
 
   const m = useDispute(staff, useDisputeId(desk), onTrouble);
@@ -111,7 +111,7 @@ function Workplace({ staff }: { staff: Staff }) {
           m={m}
           onUnsent={() => say('net.down')}
         />
-        <RecordPane work={work} desk={desk} call={call} book={book} answer={answer} m={m} agreement={agreement} onError={say} />
+        <RecordPane work={work} desk={desk} call={call} book={book} books={books} answer={answer} m={m} agreement={agreement} onError={say} />
       </main>
     </>
   );

@@ -44,7 +44,7 @@ export function Dossier(x: Parts) {
       <Delivery d={d} />
       <section className="dsec">
         <Head title={t('dos.papers')}><span className="dim">{t('dos.count', { n: d.files.length })}</span></Head>
-        {d.files.length === 0 ? <p className="dim">{t('dos.none')}</p> : (
+        {d.files.length === 0 ? <p className="dim">{t(d.closing === null ? 'dos.none' : 'dos.none.closed')}</p> : (
           <ul className="files">
             {[...d.files].sort((a, b) => a.paper - b.paper).map((f) => (
               <li key={f.digest + f.name}><a href={fileUrl(d, f.digest)} target="_blank" rel="noreferrer">{f.name}</a><span className="grow" /><span className="dim num">{kib(f.size)}</span></li>

@@ -1,23 +1,29 @@
 import { Button, Input } from 'antd';
-import { useCallback, useEffect, useMemo, useState, type ReactNode } from 'react';
+import { useCallback, useEffect, useId, useMemo, useRef, useState, type ReactNode } from 'react';
 import type { Api } from '../core/api';
 import { hourMinuteSecond } from '../core/clock';
 import { useStore } from '../core/hooks.react';
 import type { Desk, Note } from '../core/types';
 import { Icon } from '../staff/icons';
 import { isDirty, type Draft } from './draft';
-import { createNotebook, type Notebook } from './notebook';
+import { createNotebooks, type Notebook, type Notebooks } from './notebook';
 import { t } from './t';
 import { baseOf, bothTexts, EMPTY, FIELDS, type Field, type Text } from './text';
 
 const LIMIT: Record<Field, number> = { matter: 2000, advice: 4000, answer: 400, materials: 1000, next_step: 1000 };
 const ROWS: Record<Field, [number, number]> = { matter: [2, 6], advice: [3, 10], answer: [3, 7], materials: [1, 4], next_step: [1, 4] };
 
-/** The note of the open session or of its wrap-up; shut when there is neither. */
-export function useNotebook(api: Api, open: { session: string; note: Note } | null, refetch: () => Promise<Desk>): Notebook<Text> {
-  const book = useMemo(
+/** Where the wording of a session's short answer stands until it is sent. */
+const placeOf = (session: string) => `heyi.answer.${session}`;
+
+/**
+ * The note of the open session or of its wrap-up, and the notes that were left with something unsaved. `wrapping`: what
+ * is left now was in its wrap-up, so nobody comes back to send the answer, and it goes with the rest.
+ */
+export function useNotebook(api: Api, open: { session: string; note: Note } | null, wrapping: boolean, refetch: () => Promise<Desk>): { book: Notebook<Text>; books: Notebooks<Text> } {
+  const books = useMemo(
     () =>
-      createNotebook<Text>({
+      createNotebooks<Text>({
         name: 'note',
         empty: EMPTY,
         put: async (session, text, version) => baseOf(await api.put<Note>(`/sessions/${session}/note`, text, { ifMatch: version })),
@@ -34,22 +40,44 @@ export function useNotebook(api: Api, open: { session: string; note: Note } | nu
   const session = open?.session ?? '';
   const note = open?.note;
   useEffect(() => {
-    if (session !== '' && note !== undefined) book.open(session, baseOf(note));
-    else book.shut();
-  }, [book, session, note]);
-  return book;
+    if (session !== '' && note !== undefined) books.enter(session, baseOf(note));
+  }, [books, session, note]);
+  const wrapped = useRef('');
+  if (wrapping) wrapped.current = session;
+  useEffect(() => {
+    if (session === '') return undefined;
+    return () => {
+      const answer = sessionStorage.getItem(placeOf(session));
+      if (wrapped.current === session && answer !== null && answer.trim() !== '') {
+        books.of(session).edit({ answer });
+        sessionStorage.removeItem(placeOf(session));
+      }
+      books.leave(session);
+    };
+  }, [books, session]);
+  return { book: books.of(session), books };
 }
 
 /**
  * The short answer while it is worded. It is not saved while it is typed: what is saved stands on the other side's
- * screen at once, so it goes out by a press, or with the end of the record.
+ * screen at once, so it goes out by a press, or with the end of the record: when that is finished or its time runs out.
  */
-export type AnswerBook = { text: string; shown: string; sending: boolean; edit: (text: string) => void; send: () => Promise<boolean> };
+export type AnswerBook = {
+  text: string;
+  shown: string;
+  sending: boolean;
+  edit: (text: string) => void;
+  send: () => Promise<boolean>;
+  /** The time is nearly over: sends an answer that was worded (never takes one back), saves the record. */
+  handIn: () => void;
+};
+
+type Worded = Omit<AnswerBook, 'handIn'>;
 
 export function useAnswer(book: Notebook<Text>): AnswerBook {
   const d = useStore(book);
   const shown = d.base.value.answer;
-  const place = `heyi.answer.${d.id}`;
+  const place = placeOf(d.id);
   const [own, setOwn] = useState<{ id: string; text: string } | null>(null);
   const kept = d.id === '' ? null : sessionStorage.getItem(place);
   const text = own !== null && own.id === d.id ? own.text : (kept ?? d.text.answer);
@@ -65,12 +93,14 @@ export function useAnswer(book: Notebook<Text>): AnswerBook {
     book.edit({ answer: text });
     const ok = await book.flush();
     if (ok) {
-      sessionStorage.removeItem(place);
-      setOwn(null);
+      // what was typed while it went out stays
+      if (sessionStorage.getItem(place) === text) sessionStorage.removeItem(place);
+      setOwn((now) => (now !== null && now.text !== text ? now : null));
     }
     return ok;
   }, [book, text, shown, place]);
-  return { text, shown, sending: d.sent !== null && d.sent.answer !== shown, edit, send };
+  const handIn = useCallback(() => void (text.trim() === '' ? book.flush() : send().then(() => book.flush())), [book, text, send]);
+  return { text, shown, sending: d.sent !== null && d.sent.answer !== shown, edit, send, handIn };
 }
 
 const LABEL = { matter: 'note.matter', advice: 'note.advice', answer: 'note.answer', materials: 'note.materials', next_step: 'note.next' } as const;
@@ -85,17 +115,18 @@ function savedLine(d: Draft<Text>): ReactNode {
 }
 
 /** The fields of the record, the state of saving, and the choice when the note changed elsewhere too. */
-export function NoteForm({ book, answer, answerMissing }: { book: Notebook<Text>; answer: AnswerBook; answerMissing: boolean }) {
+export function NoteForm({ book, answer, answerMissing }: { book: Notebook<Text>; answer: Worded; answerMissing: boolean }) {
   const d = useStore(book);
+  const id = useId();
   return (
     <div className="note">
       <div className="agbar" role="status">{savedLine(d)}</div>
       {d.conflict !== null && <Conflict mine={d.text} theirs={d.conflict.value} onChoose={book.choose} />}
-      {FIELDS.map((f) => (f === 'answer' ? <AnswerField key={f} answer={answer} missing={answerMissing} /> : (
+      {FIELDS.map((f) => (f === 'answer' ? <AnswerField key={f} id={`${id}-answer`} answer={answer} missing={answerMissing} /> : (
         <label key={f} className="cl">
           <span className="lb"><b>{t(LABEL[f])}</b></span>
           <Input.TextArea
-            id={`note-${f}`}
+            id={`${id}-${f}`}
             variant="borderless"
             autoSize={{ minRows: ROWS[f][0], maxRows: ROWS[f][1] }}
             maxLength={LIMIT[f]}
@@ -110,17 +141,17 @@ export function NoteForm({ book, answer, answerMissing }: { book: Notebook<Text>
 }
 
 /** The few words that stand on the other side's screen and are read out to him. */
-function AnswerField({ answer, missing }: { answer: AnswerBook; missing: boolean }) {
+function AnswerField({ id, answer, missing }: { id: string; answer: Worded; missing: boolean }) {
   const { text, shown } = answer;
   const same = text.trim() !== '' && text === shown;
   return (
     <div className="cl answer">
-      <label className="lb" htmlFor="note-answer">
+      <label className="lb" htmlFor={id}>
         <b>{t(LABEL.answer)}</b>
         <span className={text.length > LIMIT.answer - 40 ? 'cnt r' : 'cnt'}>{text.length} / {LIMIT.answer}</span>
       </label>
       <Input.TextArea
-        id="note-answer"
+        id={id}
         variant="borderless"
         autoSize={{ minRows: ROWS.answer[0], maxRows: ROWS.answer[1] }}
         maxLength={LIMIT.answer}
@@ -134,6 +165,20 @@ function AnswerField({ answer, missing }: { answer: AnswerBook; missing: boolean
         <span className="grow">{missing ? t('wrap.answer_missing') : same ? t('note.answer.shown') : shown !== '' ? t('note.answer.changed') : t('note.answer.hint')}</span>
         <Button size="small" type="primary" disabled={text.trim() === '' || same} loading={answer.sending} onClick={() => void answer.send()}>{shown === '' ? t('note.answer.send') : t('note.answer.resend')}</Button>
       </div>
+    </div>
+  );
+}
+
+/** A record whose time is over and that could not be saved yet: its words stay, and what to do is said. */
+export function LeftNote({ book, onDone }: { book: Notebook<Text>; onDone: () => void }) {
+  const d = useStore(book);
+  const answer = { text: d.text.answer, shown: d.base.value.answer, sending: d.sent !== null, edit: (text: string) => book.edit({ answer: text }), send: book.flush };
+  if (d.failed === '' && d.conflict === null) return null; // its last save is still under way
+  return (
+    <div className="leftnote" role="alert">
+      <p><b><Icon name="warn" size={16} />{t('left.title')}</b>{d.conflict === null && t('left.do')}</p>
+      <NoteForm book={book} answer={answer} answerMissing={false} />
+      <div className="foot2"><Button onClick={() => void book.flush()} loading={d.sent !== null}>{t('left.again')}</Button><span className="grow" /><Button onClick={onDone}>{t('left.done')}</Button></div>
     </div>
   );
 }

@@ -1,5 +1,5 @@
 import { Button, Radio } from 'antd';
-import { useEffect, useState, type ReactNode } from 'react';
+import { useEffect, useRef, useState, type ReactNode } from 'react';
 import { secondsLeft } from '../core/clock';
 import { useStore, useTick } from '../core/hooks.react';
 import type { Desk } from '../core/types';
@@ -10,20 +10,20 @@ import type { AgText } from './clauses';
 import { ConvertDialog } from './convert';
 import type { Outcome, Work } from './desk';
 import type { Matter } from './dispute';
-import { NoteForm, type AnswerBook } from './note';
-import type { Notebook } from './notebook';
+import { LeftNote, NoteForm, type AnswerBook } from './note';
+import type { Notebook, Notebooks } from './notebook';
 import { DisputePane } from './pane';
-import { sceneOf } from './scene';
+import { handInDue, sceneOf } from './scene';
 import { TicketTags } from './queue';
 import { t, word } from './t';
 import type { Text } from './text';
 
 const OUTCOMES: readonly Outcome[] = ['served', 'referred', 'booked'];
 
-type Props = { work: Work; desk: Desk; call: Call; book: Notebook<Text>; answer: AnswerBook; m: Matter; agreement: Notebook<AgText>; onError: (code: string) => void };
+type Props = { work: Work; desk: Desk; call: Call; book: Notebook<Text>; books: Notebooks<Text>; answer: AnswerBook; m: Matter; agreement: Notebook<AgText>; onError: (code: string) => void };
 
 /** The right pane: the record of this consult or the dispute, and after the call its closing with at most 120 s. */
-export function RecordPane({ work, desk, call, book, answer, m, agreement, onError }: Props) {
+export function RecordPane({ work, desk, call, book, books, answer, m, agreement, onError }: Props) {
   const scene = sceneOf(desk);
   const wrap = scene === 'wrap' ? desk.wrap_up : null;
   const ticket = wrap?.ticket ?? desk.session?.ticket;
@@ -32,6 +32,7 @@ export function RecordPane({ work, desk, call, book, answer, m, agreement, onErr
   const [outcome, setOutcome] = useState<Outcome>('served');
   const [converting, setConverting] = useState(false);
   const draft = useStore(book);
+  const unsaved = useStore(books).map((b) => <LeftNote key={b.get().id} book={b} onDone={() => books.putAway(b)} />);
   useEffect(() => {
     setMissing(false);
     setOutcome('served');
@@ -58,6 +59,7 @@ export function RecordPane({ work, desk, call, book, answer, m, agreement, onErr
     return (
       <section className="card">
         <h2>{title}</h2>
+        {unsaved}
         <div className="blank"><Icon name="pen" size={34} /><span>{t('note.empty')}</span></div>
       </section>
     );
@@ -65,7 +67,7 @@ export function RecordPane({ work, desk, call, book, answer, m, agreement, onErr
   // a consult whose person did not want to mediate stays one
   const consult = ticket.kind === 'consult' && (m.dispute === null || m.dispute.state === 'not_accepted' || m.dispute.state === 'closed');
   const note = <NoteForm book={book} answer={answer} answerMissing={missing && answer.text.trim() === ''} />;
-  const clock = wrap !== null && <WrapClock untilAt={wrap.until_at} work={work} />;
+  const clock = wrap !== null && <WrapClock untilAt={wrap.until_at} work={work} onDue={answer.handIn} />;
   const s = desk.session;
   const mayConvert = s !== null && s.dispute_id === null && ((s.kind === 'consult' && s.state === 'joint') || (s.kind === 'mediation' && s.state === 'checking'));
   let foot: ReactNode = null;
@@ -92,6 +94,7 @@ export function RecordPane({ work, desk, call, book, answer, m, agreement, onErr
   }
   return (
     <section className="card">
+      {unsaved}
       {m.dispute !== null ? (
         <DisputePane work={work} call={call} m={m} d={m.dispute} book={agreement} note={note} noteWanted={missing} banner={clock} />
       ) : (
@@ -126,9 +129,16 @@ export function RecordPane({ work, desk, call, book, answer, m, agreement, onErr
 
 const WRAP_S = 120;
 
-function WrapClock({ untilAt, work }: { untilAt: number; work: Work }) {
+/** The time for the record. `onDue`: it is nearly over, and over: what stands there is saved. */
+function WrapClock({ untilAt, work, onDue }: { untilAt: number; work: Work; onDue: () => void }) {
   useTick(500);
   const left = secondsLeft(untilAt, work.clock.nowUs());
+  const due = handInDue(left);
+  const hand = useRef(onDue);
+  hand.current = onDue;
+  useEffect(() => {
+    if (due > 0) hand.current();
+  }, [due]);
   return (
     <div className={left < 30 ? 'wrapbar hurry' : 'wrapbar'} role="timer">
       <Icon name="clock" size={16} />

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Desk } from '../core/types';
-import { hearing, offerEnd, others, partOf, sceneOf, tileGrid, type Session } from './scene';
+import { handInDue, hearing, offerEnd, others, partOf, sceneOf, tileGrid, type Session } from './scene';
 
 const session = (state: string, ticket = 'serving'): Session => ({
   id: 's', ver: 1, kind: 'consult', state: state as Session['state'], room_id: 'r', participant_id: 'me', epoch: 1, started_at: 0, until_at: null, left: false,
@@ -30,6 +30,8 @@ describe('the scene follows the server', () => {
     expect(sceneOf({ session: session('ended', 'wrap_up'), wrap_up: wrap })).toBe('wrap');
   });
 });
+
+test.each([[120, 0], [11, 0], [10, 1], [1, 1], [0, 2]])('with %i s left the record was due %i times', (left, want) => expect(handInDue(left)).toBe(want));
 
 describe('people', () => {
   test('others leave me out', () => expect(others(session('joint')).map((m) => m.participant)).toEqual(['p2']));

@@ -30,6 +30,11 @@ export function sceneOf(desk: Pick<Desk, 'session' | 'wrap_up'>): Scene {
   }
 }
 
+const HAND_IN_S = 10;
+
+/** How often the record should have been handed in with `left` seconds to go: once shortly before the end, and at it. */
+export const handInDue = (left: number): 0 | 1 | 2 => (left > HAND_IN_S ? 0 : left > 0 ? 1 : 2);
+
 export const inCall = (s: Scene): boolean => s === 'live' || s === 'lobby' || s === 'suspended';
 
 /** The other people of the room, in the server's order. */

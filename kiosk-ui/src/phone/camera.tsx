@@ -1,6 +1,7 @@
 // The phone as the camera of a TV: permission card, own picture, what the TV waits for, the call.
+import type { ComponentChildren } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import type { ApiError } from '../core/api';
+import { type ApiError, asApiError } from '../core/api';
 import { secondsLeft } from '../core/clock';
 import { useFact, useStore, useTick } from '../core/hooks.preact';
 import type { DisputeView } from '../core/dispute';
@@ -131,8 +132,19 @@ function State({ scene, s, line }: { scene: Scene; s: Situation | null; line: 'u
   );
 }
 
-function Ring({ phone, s }: { phone: PhoneSession; s: Situation }) {
+/** useBusy, and the sentence that says why the last press did nothing. */
+function useTold(): [boolean, (f: () => Promise<void>) => void, ComponentChildren] {
   const [busy, run] = useBusy();
+  const [error, setError] = useState<ApiError | null>(null);
+  const told = error && <p class="bad" role="alert">{err(error.code).what}。{err(error.code).todo}。</p>;
+  return [busy, (f) => {
+    setError(null);
+    run(() => f().catch((e: unknown) => setError(asApiError(e))));
+  }, told];
+}
+
+function Ring({ phone, s }: { phone: PhoneSession; s: Situation }) {
+  const [busy, run, told] = useTold();
   useTick(500);
   const ring = s.ticket && s.ticket.ring;
   if (!ring) return null;
@@ -145,6 +157,7 @@ function Ring({ phone, s }: { phone: PhoneSession; s: Situation }) {
       <p>{t('cam.state.ringing.sub', { title: m.title, langs: langs(m.langs) })}</p>
       <button type="button" class="take" disabled={busy} onClick={() => answer(true)}><Icon name="call" />{t('cam.take')}</button>
       <button type="button" class="mid" disabled={busy} onClick={() => answer(false)}>{t('cam.later')}</button>
+      {told}
       <p class="left">{t('cam.left', { n: secondsLeft(ring.until_at, phone.clock.nowUs()) })}</p>
     </section>
   );
@@ -187,7 +200,7 @@ function InCall({ room, s, scene, hasMic }: { room: Room; s: Situation | null; s
 }
 
 function Rating({ phone, mediator }: { phone: PhoneSession; mediator: string }) {
-  const [busy, run] = useBusy();
+  const [busy, run, told] = useTold();
   const scores = [1, 2, 3, 4, 5] as const;
   return (
     <section class="rate">
@@ -195,6 +208,7 @@ function Rating({ phone, mediator }: { phone: PhoneSession; mediator: string }) 
       <p>{mediator}</p>
       <div>{scores.map((n) => <button type="button" key={n} disabled={busy} onClick={() => run(() => phone.rate(n))}><b>{n}</b>{t(`rate.${n}`)}</button>)}</div>
       <button type="button" class="mid" disabled={busy} onClick={() => run(() => phone.rate(null))}>{t('rate.skip')}</button>
+      {told}
     </section>
   );
 }
@@ -202,19 +216,22 @@ function Rating({ phone, mediator }: { phone: PhoneSession; mediator: string }) 
 /** Asked twice on the same button: no dialog under a person's finger. */
 function Drop({ phone, onDone }: { phone: PhoneSession; onDone: (why: 'ended' | 'dropped') => void }) {
   const [sure, setSure] = useState(false);
-  const [busy, run] = useBusy();
+  const [busy, run, told] = useTold();
   useEffect(() => {
     if (!sure) return;
     const id = setTimeout(() => setSure(false), 6000);
     return () => clearTimeout(id);
   }, [sure]);
   return (
-    <button type="button" class="mid drop" disabled={busy} onClick={() => {
-      if (!sure) setSure(true);
-      else run(async () => {
-        await phone.drop();
-        onDone('dropped');
-      });
-    }}>{t(sure ? 'cam.drop.sure' : 'cam.drop')}</button>
+    <>
+      {told}
+      <button type="button" class="mid drop" disabled={busy} onClick={() => {
+        if (!sure) setSure(true);
+        else run(async () => {
+          await phone.drop();
+          onDone('dropped');
+        });
+      }}>{t(sure ? 'cam.drop.sure' : 'cam.drop')}</button>
+    </>
   );
 }

@@ -1,9 +1,10 @@
 // Whose TV is this? One button; only its POST spends the code, so link previews and scanners spend none.
-import { useState } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
 import { type ApiError, asApiError, createApi } from '../core/api';
 import type { CaptureGrant, CapturePeek } from '../core/types';
 import { Icon } from '../light/icons';
 import { useBusy } from '../light/ui';
+import { createPress } from './paired';
 import { Message } from './parts';
 import { speaker } from './voice';
 import { err, t } from './t';
@@ -17,6 +18,7 @@ export const placeText = (place: CapturePeek['place']): string => (Array.isArray
 export function Peek(p: { pairing: Pairing; tv: CapturePeek; onGrant: (g: CaptureGrant) => void }) {
   const [busy, run] = useBusy();
   const [error, setError] = useState<ApiError | null>(null);
+  const press = useMemo(() => createPress(api, p.pairing), [p.pairing]);
   const name = p.tv.device_name;
 
   if (error && !error.temporary) return <Message title={err(error.code).what} sub={err(error.code).todo} icon="tv" />;
@@ -25,13 +27,9 @@ export function Peek(p: { pairing: Pairing; tv: CapturePeek; onGrant: (g: Captur
     speaker.unlock();
     run(async () => {
       try {
-        p.onGrant(await api.post<CaptureGrant>('/captures/redeem', p.pairing));
+        p.onGrant(await press());
       } catch (e) {
-        try {
-          p.onGrant(await api.get<CaptureGrant>('/captures/mine')); // the first press did reach the server, its answer was lost
-        } catch {
-          setError(asApiError(e));
-        }
+        setError(asApiError(e));
       }
     });
   };

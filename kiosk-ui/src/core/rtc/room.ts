@@ -68,6 +68,10 @@ export interface RoomOpts {
   onReread?: () => void;
 }
 
+/** Wait after the n-th refusal of an entry. A session that stays over is asked for rarely; resume() asks at once. */
+export const refusedWait = (code: string, n: number, random: number): number =>
+  n > 3 && (code === 'session.state' || code === 'session.none') ? 15000 + 15000 * random : 1500;
+
 const admitRetry = 2000;
 const statsEvery = 2000;
 const captionsKept = 20;
@@ -116,6 +120,7 @@ export function openRoom(o: RoomOpts): Room {
   let wantTimer: ReturnType<typeof setTimeout> | undefined;
   let wishTold = false;
   let wish: { track: string; w: number; h: number; visible: boolean }[] = [];
+  let refusals = 0; // of the entry, one after the other
   let last: RoomStats = { rttMs: null, lossPct: 0, kbpsIn: 0, kbpsOut: 0, framesDecoded: 0 };
 
   const ice = () => (ready ? ready.rtc.ice || [] : []);
@@ -209,10 +214,11 @@ export function openRoom(o: RoomOpts): Room {
         patch({ code: err.code });
         if (err.status >= 400 && err.status < 429) {
           if (o.onReread) o.onReread();
-          throw new ApiError(503, err.code, '', '', 1500); // the owner closes us if the session is over; else try again
+          throw new ApiError(503, err.code, '', '', refusedWait(err.code, ++refusals, Math.random())); // the owner closes us if the session is over; else try again
         }
         throw err;
       }
+      refusals = 0;
       const { participant_id, rtc: { ticket } } = ready!;
       patch({ self: participant_id });
       return () => Promise.resolve({ kind: 'room', ticket });
