@@ -161,3 +161,6 @@ func FiguresQueries() []string {
 
 // PostgresFault is what a command on PostgreSQL makes of an error of the driver.
 func PostgresFault(err error) error { return postgresDialect{}.fault(err) }
+
+// Positional is positional.
+func Positional(query string) string { return positional(query) }

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -114,7 +115,7 @@ func (p *statements) prepared(ctx context.Context, query string) (*sql.Stmt, err
 	if st != nil || n >= maxStatements {
 		return st, nil
 	}
-	st, err := p.on.PrepareContext(ctx, query)
+	st, err := p.on.PrepareContext(ctx, positional(query))
 	if err != nil {
 		return nil, err
 	}
@@ -125,6 +126,22 @@ func (p *statements) prepared(ctx context.Context, query string) (*sql.Stmt, err
 	}
 	p.known[query] = st
 	return st, nil
+}
+
+// positional writes "?" for "$1", "$2" and so on where each stands once and in order. SQLite takes "$1" for a name, and
+// the driver looks through all names for each of the hundreds of values of a batch.
+func positional(query string) string {
+	parts := strings.Split(query, "$")
+	var b strings.Builder
+	b.WriteString(parts[0])
+	for i, part := range parts[1:] {
+		rest, ok := strings.CutPrefix(part, strconv.Itoa(i+1))
+		if !ok || rest != "" && rest[0] >= '0' && rest[0] <= '9' {
+			return query
+		}
+		b.WriteString("?" + rest)
+	}
+	return b.String()
 }
 
 func (p *statements) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
