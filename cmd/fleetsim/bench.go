@@ -18,6 +18,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"heyi/cmd/fleetsim/sim"
 )
 
 type benchConfig struct {
@@ -139,6 +141,8 @@ func runBench(ctx context.Context, c benchConfig, logger *slog.Logger) error {
 type server struct {
 	conf      benchConfig
 	cmd       *exec.Cmd
+	gone      chan struct{} // closed when it has ended, with err
+	err       error
 	dir       string
 	demo      string
 	port, udp int
@@ -178,17 +182,40 @@ func (s *server) start(ctx context.Context, measured bool) error {
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", c.Heyi, err)
 	}
-	s.cmd = cmd
+	s.cmd, s.gone = cmd, make(chan struct{})
+	go func() { // ends with the process; stop waits for it
+		s.err = cmd.Wait()
+		close(s.gone)
+	}()
 	return nil
+}
+
+// ready waits until the server answers, no longer than it lives.
+func (s *server) ready(ctx context.Context) (sim.Demo, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-s.gone:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	demo, err := sim.WaitDemo(ctx, s.demo)
+	if err != nil {
+		said, _ := os.ReadFile(filepath.Join(s.dir, "server.log")) //nolint:gosec // our own scratch folder
+		return demo, fmt.Errorf("the server did not start: %w\n%s", err, said[max(0, len(said)-2000):])
+	}
+	return demo, nil
 }
 
 func (s *server) stop() error {
 	_ = s.cmd.Process.Signal(syscall.SIGTERM)
-	err := s.cmd.Wait()
-	if _, ok := errors.AsType[*exec.ExitError](err); ok {
-		err = nil // ended by our signal
+	<-s.gone
+	if _, ok := errors.AsType[*exec.ExitError](s.err); ok {
+		return nil // ended by our signal
 	}
-	return err
+	return s.err
 }
 
 func freePort(ctx context.Context) (int, error) {

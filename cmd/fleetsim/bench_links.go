@@ -69,9 +69,9 @@ func benchOwnLinks(ctx context.Context, c benchConfig, f *figures, logger *slog.
 		return err
 	}
 	defer func() { err = errors.Join(err, srv.stop()) }()
-	demo, err := sim.WaitDemo(ctx, srv.demo)
+	demo, err := srv.ready(ctx)
 	if err != nil {
-		return fmt.Errorf("the server did not start again: %w", err)
+		return err
 	}
 	b := linkBench{pid: srv.cmd.Process.Pid, n: c.Links, prefix: "", f: f}
 	b.open = func(ctx context.Context, i int) (*sim.Link, error) { return fleet[i].Connect(ctx, demo.URL, "boot") }
@@ -127,9 +127,9 @@ func enrolBench(ctx context.Context, srv *server, n int) (fleet []*sim.Device, e
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, srv.stop()) }()
-	demo, err := sim.WaitDemo(ctx, srv.demo)
+	demo, err := srv.ready(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("the server did not start: %w", err)
+		return nil, err
 	}
 	op, err := sim.SignIn(ctx, demo, "operator", "")
 	if err != nil {
