@@ -42,6 +42,7 @@ export function createEye(onStream: (s: MediaStream) => void): Eye {
     close() {
       closed = true;
       stopStream(view.get().stream);
+      view.set({ ...view.get(), stream: null });
     },
   };
 }

@@ -72,7 +72,10 @@ export function openParty(grant: PartyGrant, onOver: (e: ApiError) => void): Par
       if (grant.purpose !== 'join') return;
       const r = room.get();
       const next = meetingOf(v, r ? r.get().code : '', over);
-      if (!next && v.d) over = v.d.session_id;
+      if (!next && v.d && v.d.session_id) {
+        over = v.d.session_id;
+        eye.close(); // nobody looks any more
+      }
       room.enter(next);
     }),
     room.subscribe(publish),
