@@ -41,6 +41,7 @@ export async function run(note) {
       await waitText(tv, /谢谢您/);
       await tv.waitForTimeout(600);
       await press(tv, 'Enter');
+      await desk.getByLabel('简短答复').fill('先带合同到镇司法所说一声。'); // nobody is let go without a word
       await desk.getByRole('button', { name: /下一位/ }).click();
       await phone.context().close();
     }
