@@ -59,8 +59,8 @@ test-e2e: ui $(BUILD)/heyi $(BUILD)/fleetsim ## browsers against the real progra
 test-signed: ui $(BUILD)/heyi $(BUILD)/fleetsim ## a whole mediation in browsers: signed, on paper, refused, failed, also by the desk alone; every screen looked at
 	cd $(UI) && node e2e/run.mjs signed bydesk looks
 
-test-cluster: ui $(BUILD)/heyi $(BUILD)/pg ## two nodes under TLS on one PostgreSQL: TV on one, desk on the other, the room's node killed
-	cd $(UI) && node e2e/run.mjs cluster
+test-cluster: ui $(BUILD)/heyi $(BUILD)/fleetsim $(BUILD)/pg ## several nodes under TLS: TV on one, desk on another, the room on a third; nodes killed, drained, a whole mediation signed
+	cd $(UI) && node e2e/run.mjs cluster across
 
 test-console: ui $(BUILD)/heyi $(BUILD)/fleetsim ## the console with 100,000 devices in a browser, on a quiet machine (seeding takes a minute)
 	cd $(UI) && node e2e/run.mjs console

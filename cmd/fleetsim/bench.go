@@ -203,7 +203,7 @@ func (s *server) ready(ctx context.Context) (sim.Demo, error) {
 	}()
 	demo, err := sim.WaitDemo(ctx, s.demo)
 	if err != nil {
-		said, _ := os.ReadFile(filepath.Join(s.dir, "server.log")) //nolint:gosec // our own scratch folder
+		said, _ := os.ReadFile(filepath.Join(s.dir, "server.log"))
 		return demo, fmt.Errorf("the server did not start: %w\n%s", err, said[max(0, len(said)-2000):])
 	}
 	return demo, nil

@@ -58,11 +58,11 @@ func TestNewerLinkSupersedes(t *testing.T) {
 	if len(w.told) != 0 {
 		t.Errorf("one more report: %+v", <-w.told)
 	}
-	for end := time.Now().Add(10 * time.Second); w.hub.Links() != 0 && time.Now().Before(end); {
-		time.Sleep(10 * time.Millisecond)
-	}
-	if n := w.hub.Links(); n != 0 { // a drain would wait for them
-		t.Errorf("%d links after both ended", n)
+	// both are counted down: nothing is left for a drain to wait for
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if w.hub.Drain(ctx, "deploy", time.Second); ctx.Err() != nil {
+		t.Errorf("%d links after both ended", w.hub.Links())
 	}
 }
 

@@ -1,10 +1,7 @@
 // An installation of several nodes under TLS: the TV's pages come from one node, the desk's from another, the room
 // stands on a third. kill -9 of the room's node, then a drain to a node that joined after the pages were loaded.
-import { spawn, spawnSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import { copyFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { Server, broken, browser, build, check, decodes, open, pagesSay, until } from './lib.mjs';
+import { broken, browser, check, decodes, open, pagesSay, until } from './lib.mjs';
+import { Installation, SECURE } from './nodes.mjs';
 import { DESK, TV, askForLawyer, ready, shows, signIn, takeAndTime, text, waitText } from './steps.mjs';
 import { takeOffer } from './walk.mjs';
 
@@ -13,21 +10,11 @@ export const name = 'cluster: pages of two nodes, a room on a third; kill -9 of 
 const LONG = 30_000;
 
 export async function run(note) {
-  const database = await postgres();
-  const env = {
-    HEYI_MASTER_KEY: randomBytes(32).toString('base64'), HEYI_STORE_DRIVER: 'postgres', HEYI_STORE_DSN: database.url, HEYI_HTTP_TLS: 'true',
-    HEYI_MEDIA_DRAIN_SETTLE: '1s',
-  };
-  const nodes = {};
-  const node = async (id, rooms) => {
-    const n = new Node({ ...env, HEYI_NODE_NAME: id, HEYI_MEDIA_MAX_ROOMS: String(rooms) });
-    if (nodes.f1) copyFileSync(join(nodes.f1.data, 'demo.json'), join(n.data, 'demo.json')); // the same people everywhere
-    nodes[id] = n;
-    return n.start();
-  };
-  const secure = ['--ignore-certificate-errors'];
-  const box = await browser({ more: secure });
-  const rest = await browser({ more: secure });
+  const house = await Installation.open({ HEYI_MEDIA_DRAIN_SETTLE: '1s' });
+  const { nodes } = house;
+  const node = (id, rooms) => house.node(id, rooms);
+  const box = await browser({ more: SECURE });
+  const rest = await browser({ more: SECURE });
   try {
     await node('f1', 0);
     await Promise.all([node('f2', 0), node('m1', 100), node('m2', 100)]);
@@ -83,50 +70,12 @@ export async function run(note) {
     check(broken(tv, desk).length === 0, `nothing broke in the pages: ${broken(tv, desk)}`);
     return { cluster_back_s: Number(back.toFixed(1)), cluster_ok_ms: Math.round(first), cluster_drain_freeze_ms: Math.round(Math.max(...frozen)) };
   } catch (e) {
-    e.message += `${await pagesSay(box, rest)}${Object.entries(nodes).map(([id, n]) => `\n--- ${id} ---\n${n.tail(15)}`).join('')}`;
+    e.message += `${await pagesSay(box, rest)}${house.tails()}`;
     throw e;
   } finally {
     await box.close(); await rest.close();
-    for (const n of Object.values(nodes)) { await n.kill().catch(() => undefined); await n.close(); }
-    await database.stop();
+    await house.close();
   }
-}
-
-/** A node that others and pages reach by its own address. */
-class Node extends Server {
-  async start() {
-    this.port ??= await port();
-    this.origin = `https://127.0.0.1:${this.port}`;
-    this.socket = this.origin.replace('https', 'wss');
-    this.env.HEYI_NODE_URL = this.origin;
-    this.page = { url: this.origin, staff: (role) => this.staff(role) };
-    return super.start();
-  }
-
-  async kill() { if (this.child && this.child.exitCode === null && this.child.signalCode === null) await super.kill(); }
-}
-
-const port = async () => {
-  const { createServer } = await import('node:net');
-  return new Promise((ok, bad) => {
-    const s = createServer();
-    s.on('error', bad);
-    s.listen(0, '127.0.0.1', () => { const p = s.address().port; s.close(() => ok(p)); });
-  });
-};
-
-/** An empty PostgreSQL that lives as long as this run. */
-async function postgres() {
-  const bin = join(build, 'pg');
-  const made = spawnSync('go', ['build', '-o', bin, './store/storetest/pg'], { cwd: resolve(build, '..'), encoding: 'utf8' });
-  check(made.status === 0, `pg is built: ${made.stderr}`);
-  const child = spawn(bin, [], { stdio: ['pipe', 'pipe', 'inherit'] });
-  const gone = new Promise((r) => child.once('exit', r));
-  const url = await new Promise((ok, bad) => {
-    child.stdout.once('data', (b) => ok(String(b).trim()));
-    child.once('exit', (code) => bad(new Error(`pg ended with ${code}`)));
-  });
-  return { url, stop: async () => { child.stdin.end(); await gone; } };
 }
 
 /** The address of each page's newest media line that was opened. */
