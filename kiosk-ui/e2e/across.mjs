@@ -18,7 +18,6 @@ export async function run(note) {
   try {
     const citizens = await house.node('f1', 0);
     const [desks] = await Promise.all([house.node('f2', 0), house.node('m1', 100)]);
-    for (const n of [citizens, desks]) n.url = n.origin;
     const tv = await open(box, citizens, '/tv', { ...TV, camera: false });
     const captures = watchCaptures(tv);
     tv.context().setDefaultTimeout(LONG);

@@ -12,6 +12,7 @@ export const SECURE = ['--ignore-certificate-errors'];
 export class Installation {
   /** env: settings of every node; redis: one for all of them. */
   static async open(env = {}, { redis = false } = {}) {
+    process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'; // this process asks its own nodes on loopback only
     const own = new Installation();
     own.database = await postgres();
     own.env = {
@@ -51,7 +52,9 @@ export class Node extends Server {
     this.socket = this.origin.replace('https', 'wss');
     this.env.HEYI_NODE_URL = this.origin;
     this.page = { url: this.origin, staff: (role) => this.staff(role) };
-    return super.start();
+    await super.start();
+    this.url = this.origin;
+    return this;
   }
 
   async kill() { if (this.child && this.child.exitCode === null && this.child.signalCode === null) await super.kill(); }
