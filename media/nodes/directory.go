@@ -268,8 +268,14 @@ func (d *Directory) Place(list []Node) (string, error) {
 }
 
 // Others reports how many other nodes live and take rooms.
-func (d *Directory) Others() int {
-	now := d.d.Now().UnixMicro()
+func (d *Directory) Others() int { return d.others(0) }
+
+// Expected reports whether another node that takes rooms lives, or did a moment ago: after a pause of the database
+// everybody renews within a second.
+func (d *Directory) Expected() bool { return d.others(3*d.d.TTL) > 0 }
+
+func (d *Directory) others(past time.Duration) int {
+	now := d.d.Now().Add(-past).UnixMicro()
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	n := 0

@@ -114,8 +114,13 @@ func (n *node) moveAway(ctx context.Context) error {
 		n.logger.WarnContext(ctx, "this node is not marked as draining", slog.Any("error", err))
 		return end
 	}
-	if n.nodes.Others() == 0 {
-		return end
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for n.nodes.Others() == 0 {
+		if !n.nodes.Expected() || soon.Err() != nil {
+			return end
+		}
+		<-tick.C
 	}
 	rule := session.DrainRule{Deadline: c.DrainDeadline, Overlap: c.DrainOverlap, Settle: c.DrainSettle}
 	if err := n.rooms.Drain(ctx, rule); err != nil {
