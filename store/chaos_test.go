@@ -113,8 +113,8 @@ func carrier(c chaosChild) error {
 				return nil
 			case <-tick.C:
 			}
+			open, err2 := s.CountHandoffs(ctx) // first: a package that arrives between the two is the finisher's work
 			left, err := s.Unfinished(ctx, 1)
-			open, err2 := s.CountHandoffs(ctx)
 			if err == nil && err2 == nil && len(left) == 0 && open[handoff.Queued]+open[handoff.Sending]+open[handoff.Failed] == 0 {
 				done()
 				return nil
